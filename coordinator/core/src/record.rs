@@ -1,0 +1,200 @@
+//! What the market makes durable. A commit is applied whole or not at all; replaying all commits gives the same state.
+
+use p2c2r_protocol::Credits;
+use p2c2r_signing::{AccountId, Digest, Manifest, ModuleId, PublicKey, SessionId};
+
+use crate::io::{CommitId, Millis};
+
+/// A batch of records stored in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// Its number, consecutive over the life of the store.
+    pub id: CommitId,
+    /// In order.
+    pub records: Vec<Record>,
+}
+
+/// One durable fact.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// An account exists.
+    Account {
+        /// Which.
+        account: AccountId,
+    },
+    /// A kernel is registered, or its price changed.
+    Kernel(KernelRecord),
+    /// Money moved: one line of the hash-chained journal.
+    Transfer(Transfer),
+    /// A session holds money, or its hold changed.
+    Hold(HoldRecord),
+    /// A settlement batch.
+    Settlement(SettlementRecord),
+    /// Standing of a peer.
+    Peer(PeerRecord),
+}
+
+/// A registered kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelRecord {
+    /// Which.
+    pub module: ModuleId,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Price of one unit of one execution.
+    pub rate: Credits,
+}
+
+/// An account of the double-entry ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LedgerAccount {
+    /// The world outside: deposits come from it, payouts go to it. Its balance is negative or zero.
+    External,
+    /// The platform's fees.
+    Platform,
+    /// What an account may spend or be paid.
+    Available(AccountId),
+    /// What a session has on hold.
+    Held(SessionId),
+}
+
+/// Why money moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransferKind {
+    /// From outside.
+    Deposit,
+    /// Available to held.
+    Hold,
+    /// Held to a peer's owner.
+    PostPeer,
+    /// Held to the platform.
+    PostPlatform,
+    /// Held back to available: session closed.
+    Void,
+    /// Held back to available: nobody came back for the session.
+    Expire,
+}
+
+/// One immutable line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Derived from what it is for, so a replay is the same transfer and moves nothing twice.
+    pub id: [u8; 16],
+    /// Why.
+    pub kind: TransferKind,
+    /// From.
+    pub debit: LedgerAccount,
+    /// To.
+    pub credit: LedgerAccount,
+    /// How much, never zero.
+    pub amount: Credits,
+    /// When.
+    pub at: Millis,
+    /// blake3 chain: of the previous line's `chain` and this line's fields.
+    pub chain: Digest,
+}
+
+/// A session's hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldRecord {
+    /// Which session.
+    pub session: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// Reserved at the start.
+    pub budget: Credits,
+    /// When it is voided if nobody comes back for it.
+    pub expires: Millis,
+    /// False once posted, voided or expired for good.
+    pub open: bool,
+}
+
+/// A settlement batch: what was verified in about a second, as one line for auditors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementRecord {
+    /// Number.
+    pub batch: u64,
+    /// Merkle root over its leaves.
+    pub root: Digest,
+    /// Confirmed tasks.
+    pub tasks: u64,
+    /// Right executions.
+    pub executions: u64,
+    /// What clients paid.
+    pub charged: Credits,
+    /// What peers got.
+    pub paid: Credits,
+    /// What the platform got.
+    pub fee: Credits,
+    /// When.
+    pub at: Millis,
+    /// The leaves, for receipts and audits: one line per execution.
+    pub executions_detail: Vec<SettledExecution>,
+}
+
+/// One execution in a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledExecution {
+    /// The task.
+    pub task: p2c2r_signing::TaskId,
+    /// The attempt.
+    pub nonce: p2c2r_signing::AttemptNonce,
+    /// The kernel.
+    pub module: ModuleId,
+    /// The peer.
+    pub peer: PublicKey,
+    /// The session that pays.
+    pub session: SessionId,
+    /// Units of one execution.
+    pub units: u64,
+    /// What the task cost its client (the same on every line of the task).
+    pub task_cost: Credits,
+    /// How it stands.
+    pub standing: p2c2r_protocol::message::Standing,
+    /// What it earned.
+    pub earned: Credits,
+    /// The sealed vote.
+    pub seal: p2c2r_signing::Seal,
+}
+
+/// A peer's standing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRecord {
+    /// Its key.
+    pub key: PublicKey,
+    /// Its owner.
+    pub account: AccountId,
+    /// Votes that agreed with the verdict.
+    pub agreed: u64,
+    /// Votes that did not.
+    pub outvoted: u64,
+    /// Attempts that ended without an outcome.
+    pub faults: u64,
+    /// Earned by this key.
+    pub earned: Credits,
+}
+
+/// All that a restarted market needs. Built by the store, consumed by `Market::restore`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// The last commit applied; `None` in a new store.
+    pub last_commit: Option<CommitId>,
+    /// The last settlement batch.
+    pub last_batch: u64,
+    /// Head of the journal's chain.
+    pub chain: Option<Digest>,
+    /// Accounts.
+    pub accounts: Vec<AccountId>,
+    /// Kernels.
+    pub kernels: Vec<KernelRecord>,
+    /// Balances, in nano-USD; only `External` may be negative.
+    pub balances: Vec<(LedgerAccount, i128)>,
+    /// Open holds.
+    pub holds: Vec<HoldRecord>,
+    /// Tasks already settled under open holds, so that a resent result is not paid twice.
+    pub settled: Vec<(SessionId, p2c2r_signing::TaskId)>,
+    /// Deposit references, with their amounts.
+    pub deposits: Vec<(String, Credits)>,
+    /// Peers' standings.
+    pub peers: Vec<PeerRecord>,
+}
