@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds P2C2R and runs a whole network on this machine: coordinator, three peers, a client, then a lying peer.
+# Arguments go to the demo: --json FILE, --keep, --quick, --port N, --help.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+case " $* " in *" --help "* | *" -h "*)
+    echo "usage: ./run_network.sh [--json FILE] [--keep] [--quick] [--port N] [--dir DIR]"
+    echo "  --json FILE  write the figures to FILE"
+    echo "  --keep       leave the network running until Ctrl-C"
+    echo "  --quick      a smaller workload"
+    echo "  --port N     the coordinator's port (default: a free one)"
+    echo "  --dir DIR    keys, stores, logs and picture (default: target/network; emptied first)"
+    exit 0
+    ;;
+esac
+
+echo "== set-up"
+scripts/setup.sh
+
+echo "== building the programs (about 15 minutes the first time on two cores)"
+cargo build --workspace --bins
+
+echo "== building the kernels"
+scripts/build_kernels.sh
+
+echo "== fetching the scene"
+mesh=target/scene/bunny.obj
+scripts/fetch_scene.sh "$mesh" || echo "no mesh to be had; the demo traces its procedural scene"
+
+exec target/debug/network ${mesh:+--mesh "$mesh"} "$@"
