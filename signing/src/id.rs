@@ -6,6 +6,9 @@ use core::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+const SESSION_DOMAIN: &str = "P2C2R 2026-11-22 session v1";
+const TASK_DOMAIN: &str = "P2C2R 2026-11-22 task v1";
+
 /// A hex string that is not the identity it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} must be {} lower-case hex digits, got {got:?}", bytes * 2)]
@@ -13,6 +16,13 @@ pub struct ParseIdError {
     kind: &'static str,
     bytes: usize,
     got: String,
+}
+
+impl ParseIdError {
+    /// Keeps enough of `text` to recognise it, never all of it.
+    pub(crate) fn new(kind: &'static str, bytes: usize, text: &str) -> Self {
+        Self { kind, bytes, got: text.chars().take(2 * bytes + 8).collect() }
+    }
 }
 
 macro_rules! id {
@@ -61,11 +71,7 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
                 let mut bytes = [0u8; $len];
-                decode_hex(text, &mut bytes).map(|()| Self(bytes)).ok_or_else(|| ParseIdError {
-                    kind: stringify!($name),
-                    bytes: $len,
-                    got: text.chars().take(2 * $len + 8).collect(),
-                })
+                decode_hex(text, &mut bytes).map(|()| Self(bytes)).ok_or_else(|| ParseIdError::new(stringify!($name), $len, text))
             }
         }
 
@@ -96,7 +102,7 @@ macro_rules! id {
     };
 }
 
-fn decode_hex(text: &str, out: &mut [u8]) -> Option<()> {
+pub(crate) fn decode_hex(text: &str, out: &mut [u8]) -> Option<()> {
     let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c - b'0'),
         b'a'..=b'f' => Some(c - b'a' + 10),
@@ -107,7 +113,7 @@ fn decode_hex(text: &str, out: &mut [u8]) -> Option<()> {
         return None;
     }
     for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
     }
     Some(())
 }
@@ -183,4 +189,30 @@ impl ModuleId {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+}
+
+impl SessionId {
+    /// The session an account opens under its own `number`: opening it again is the same session.
+    #[must_use]
+    pub fn derive(account: &AccountId, number: u64) -> Self {
+        Self(numbered(SESSION_DOMAIN, account.as_bytes(), number))
+    }
+}
+
+impl TaskId {
+    /// The task a session submits under its own `number`: submitting it again is the same task.
+    #[must_use]
+    pub fn derive(session: &SessionId, number: u64) -> Self {
+        Self(numbered(TASK_DOMAIN, session.as_bytes(), number))
+    }
+}
+
+/// First 16 bytes of blake3 in key-derivation mode over `parent` and `number` (little-endian).
+fn numbered(domain: &str, parent: &[u8; 16], number: u64) -> [u8; 16] {
+    let mut h = blake3::Hasher::new_derive_key(domain);
+    h.update(parent);
+    h.update(&number.to_le_bytes());
+    let mut id = [0; 16];
+    h.finalize_xof().fill(&mut id);
+    id
 }

@@ -2,6 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
+/// The version of the import contract (`p2c2r_abi::ABI_VERSION`) this crate reads manifests of.
+pub const ABI_VERSION: u32 = 1;
+
+/// A manifest that does not parse or breaks a bound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Too long to look at.
+    #[error("manifest is {bytes} bytes, the limit is {}", limits::MANIFEST_BYTES)]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Not the JSON of a manifest.
+    #[error("manifest is not valid: {reason}")]
+    Json {
+        /// The parser's reason, with line and column.
+        reason: String,
+    },
+    /// A field outside its bound.
+    #[error("manifest field {field} is {value}, want {want}")]
+    Field {
+        /// The field's path, `limits.memory_bytes`.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What is accepted.
+        want: String,
+    },
+}
+
 /// A kernel's manifest. Unknown fields are errors: a peer must understand every rule it enforces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +72,100 @@ pub struct Manifest {
     /// How a large task splits; absent means it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+}
+
+impl Manifest {
+    /// Reads and checks the text of a manifest section.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn from_json(text: &[u8]) -> Result<Self, ManifestError> {
+        if text.len() > limits::MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge { bytes: text.len() });
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(|e| ManifestError::Json { reason: e.to_string() })?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The text of the manifest section, after checking it. The same manifest gives the same text.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
+        self.validate()?;
+        let text = serde_json::to_vec(self).map_err(|e| ManifestError::Json { reason: e.to_string() })?;
+        if text.len() > limits::MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge { bytes: text.len() });
+        }
+        Ok(text)
+    }
+
+    /// Checks every field against its form and its hard maximum in [`crate::limits`].
+    ///
+    /// # Errors
+    /// [`ManifestError::Field`] for the first field that breaks one.
+    pub fn validate(&self) -> Result<(), ManifestError> {
+        word("name", &self.name, limits::NAME_BYTES, b"-")?;
+        version(&self.version)?;
+        range("abi", self.abi, ABI_VERSION, ABI_VERSION)?;
+        let printable = !self.publisher.trim().is_empty() && !self.publisher.chars().any(char::is_control);
+        if !printable || self.publisher.len() > limits::PUBLISHER_BYTES {
+            let want = format!("1 to {} bytes of printable text", limits::PUBLISHER_BYTES);
+            return Err(field("publisher", &self.publisher, want));
+        }
+        let identifier = |b: u8| b.is_ascii_alphanumeric() || b"_.$-".contains(&b);
+        if self.entry.is_empty() || self.entry.len() > limits::NAME_BYTES || !self.entry.bytes().all(identifier) {
+            return Err(field("entry", &self.entry, format!("1 to {} of A-Z a-z 0-9 _ . $ -", limits::NAME_BYTES)));
+        }
+        word("unit", &self.unit, limits::UNIT_BYTES, b"_-")?;
+        self.limits.validate()?;
+        if let Some(fuel) = self.fuel {
+            range("fuel", fuel, 1, limits::FUEL)?;
+        }
+        if let Some(gpu) = &self.gpu {
+            gpu.validate()?;
+            if self.profile == Profile::Wasi {
+                return Err(field("gpu", "present", "absent: a wasi kernel cannot dispatch".to_owned()));
+            }
+        } else if self.result_class == ResultClass::Device {
+            return Err(field("result_class", "device", "exact, as there are no gpu bounds".to_owned()));
+        }
+        match &self.split {
+            Some(split) => split.validate(self.limits.input_bytes),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Limits {
+    fn validate(&self) -> Result<(), ManifestError> {
+        range("limits.memory_bytes", self.memory_bytes, limits::PAGE_BYTES, limits::MEMORY_BYTES)?;
+        if !self.memory_bytes.is_multiple_of(limits::PAGE_BYTES) {
+            let want = format!("a multiple of {}", limits::PAGE_BYTES);
+            return Err(field("limits.memory_bytes", &self.memory_bytes.to_string(), want));
+        }
+        range("limits.input_bytes", self.input_bytes, 0, limits::INPUT_BYTES)?;
+        range("limits.output_bytes", self.output_bytes, 0, limits::OUTPUT_BYTES)?;
+        range("limits.units", self.units, 1, limits::UNITS)
+    }
+}
+
+impl Gpu {
+    fn validate(&self) -> Result<(), ManifestError> {
+        range("gpu.buffers", self.buffers, 1, limits::GPU_BUFFERS)?;
+        range("gpu.buffer_bytes", self.buffer_bytes, 4, limits::GPU_BUFFER_BYTES)?;
+        range("gpu.dispatches", self.dispatches, 1, limits::GPU_DISPATCHES)?;
+        range("gpu.workgroups", self.workgroups, 1, limits::GPU_WORKGROUPS)
+    }
+}
+
+impl Split {
+    /// A part of one item must be an input the kernel accepts.
+    fn validate(&self, input_bytes: u64) -> Result<(), ManifestError> {
+        range("split.item_bytes", u64::from(self.item_bytes), 1, input_bytes)?;
+        range("split.header_bytes", u64::from(self.header_bytes), 0, input_bytes - u64::from(self.item_bytes))
+    }
 }
 
 /// What the guest may import.
@@ -123,4 +249,39 @@ impl Default for Limits {
 
 fn default_entry() -> String {
     "p2c2r_main".to_owned()
+}
+
+fn field(field: &'static str, value: &str, want: String) -> ManifestError {
+    ManifestError::Field { field, value: value.chars().take(160).collect(), want }
+}
+
+fn range<T: Into<u64>>(name: &'static str, value: T, min: T, max: T) -> Result<(), ManifestError> {
+    let (value, min, max) = (value.into(), min.into(), max.into());
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    let want = if min == max { min.to_string() } else { format!("{min} to {max}") };
+    Err(field(name, &value.to_string(), want))
+}
+
+/// A lower-case letter, then lower-case letters, digits and `more`.
+fn word(name: &'static str, text: &str, max: usize, more: &[u8]) -> Result<(), ManifestError> {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || more.contains(&b);
+    if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= max && text.bytes().all(rest) {
+        return Ok(());
+    }
+    let more = more.iter().map(|&b| format!(" {}", char::from(b))).collect::<String>();
+    Err(field(name, text, format!("a letter a-z, then a-z 0-9{more}, {max} bytes at most")))
+}
+
+/// Three numbers as semver.org writes them: no leading zeros, each below 2^32; no pre-release and no build metadata.
+fn version(text: &str) -> Result<(), ManifestError> {
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        digits && (part == "0" || !part.starts_with('0')) && part.parse::<u32>().is_ok()
+    };
+    if text.split('.').count() == 3 && text.split('.').all(number) {
+        return Ok(());
+    }
+    Err(field("version", text, "major.minor.patch without leading zeros".to_owned()))
 }

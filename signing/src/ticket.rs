@@ -1,0 +1,167 @@
+//! The coordinator's own note about an attempt, kept by the peer: with it a restarted coordinator settles work it no
+//! longer remembers. Opaque to the peer and worth nothing to anybody else; a MAC, not a signature, because the writer
+//! is the only reader.
+//!
+//! Layout, little-endian, [`TICKET_BYTES`] in all: version 1 (1 byte), session (16), task (16), peer (32), nonce (16),
+//! module (32), class (32), input digest (32), replicas (1), number (8), rate (8), max units (8), issued ms (8), MAC (32).
+
+use zeroize::Zeroize;
+
+use crate::id::{AttemptNonce, ClassId, InputDigest, ModuleId, SessionId, TaskId};
+use crate::keys::{KeyError, PublicKey};
+
+const KEY_DOMAIN: &str = "P2C2R 2026-11-22 ticket v1";
+const VERSION: u8 = 1;
+const BODY_BYTES: usize = 210;
+const MAC_BYTES: usize = 32;
+
+/// Bytes of a sealed ticket.
+pub const TICKET_BYTES: usize = BODY_BYTES + MAC_BYTES;
+
+/// What a coordinator must know of an attempt to settle it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// The session that pays.
+    pub session: SessionId,
+    /// The task.
+    pub task: TaskId,
+    /// The peer it was given to.
+    pub peer: PublicKey,
+    /// The attempt.
+    pub nonce: AttemptNonce,
+    /// The kernel.
+    pub module: ModuleId,
+    /// The class it was to run in.
+    pub class: ClassId,
+    /// The whole input.
+    pub input: InputDigest,
+    /// Executions the client pays for.
+    pub replicas: u8,
+    /// The client's own number of the task.
+    pub number: u64,
+    /// Nano-USD per unit of one execution when the task was accepted.
+    pub rate: u64,
+    /// Units one execution may charge.
+    pub max_units: u64,
+    /// When it was issued, milliseconds since the Unix epoch.
+    pub issued_ms: u64,
+}
+
+/// The coordinator's secret for tickets. Wiped when dropped; has no `Debug`.
+#[derive(Clone)]
+pub struct TicketKey([u8; 32]);
+
+/// Bytes that are no ticket of this coordinator.
+#[derive(Debug, thiserror::Error)]
+pub enum TicketError {
+    /// Wrong length.
+    #[error("a ticket is {TICKET_BYTES} bytes, got {got}")]
+    Length {
+        /// Bytes given.
+        got: usize,
+    },
+    /// Not sealed with this key, or changed since.
+    #[error("the ticket was not issued by this coordinator or was changed")]
+    Mac,
+    /// Sealed by a later version of this program.
+    #[error("ticket version {got}, this program reads {VERSION}")]
+    Version {
+        /// The version found.
+        got: u8,
+    },
+    /// The peer's key is not one; only a bug can seal such a ticket.
+    #[error("the ticket's peer: {0}")]
+    Peer(#[from] KeyError),
+}
+
+impl TicketKey {
+    /// The key of a 32-byte secret.
+    #[must_use]
+    pub fn from_bytes(secret: &[u8; 32]) -> Self {
+        Self(blake3::derive_key(KEY_DOMAIN, secret))
+    }
+
+    fn mac(&self, body: &[u8]) -> blake3::Hash {
+        blake3::keyed_hash(&self.0, body)
+    }
+}
+
+impl Drop for TicketKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Ticket {
+    /// The bytes given to the peer, [`TICKET_BYTES`] long.
+    #[must_use]
+    pub fn seal(&self, key: &TicketKey) -> Vec<u8> {
+        let mut out = Vec::with_capacity(TICKET_BYTES);
+        out.push(VERSION);
+        out.extend_from_slice(self.session.as_bytes());
+        out.extend_from_slice(self.task.as_bytes());
+        out.extend_from_slice(self.peer.as_bytes());
+        out.extend_from_slice(self.nonce.as_bytes());
+        out.extend_from_slice(self.module.as_bytes());
+        out.extend_from_slice(self.class.as_bytes());
+        out.extend_from_slice(self.input.as_bytes());
+        out.push(self.replicas);
+        for number in [self.number, self.rate, self.max_units, self.issued_ms] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        debug_assert_eq!(out.len(), BODY_BYTES);
+        let mac = key.mac(&out);
+        out.extend_from_slice(mac.as_bytes());
+        out
+    }
+
+    /// Reads a ticket a peer sent back.
+    ///
+    /// # Errors
+    /// [`TicketError`]: the peer's fault, or another coordinator's ticket.
+    pub fn open(bytes: &[u8], key: &TicketKey) -> Result<Self, TicketError> {
+        let length = TicketError::Length { got: bytes.len() };
+        let Ok(bytes) = <&[u8; TICKET_BYTES]>::try_from(bytes) else { return Err(length) };
+        let (body, mac) = bytes.split_at(BODY_BYTES);
+        let Ok(mac) = <[u8; MAC_BYTES]>::try_from(mac) else { return Err(length) };
+        // `blake3::Hash` compares in constant time.
+        if key.mac(body) != mac {
+            return Err(TicketError::Mac);
+        }
+        let mut fields = Fields(body);
+        let [version] = fields.take();
+        if version != VERSION {
+            return Err(TicketError::Version { got: version });
+        }
+        Ok(Self {
+            session: SessionId::from_bytes(fields.take()),
+            task: TaskId::from_bytes(fields.take()),
+            peer: PublicKey::from_bytes(&fields.take())?,
+            nonce: AttemptNonce::from_bytes(fields.take()),
+            module: ModuleId::from_bytes(fields.take()),
+            class: ClassId::from_bytes(fields.take()),
+            input: InputDigest::from_bytes(fields.take()),
+            replicas: u8::from_le_bytes(fields.take()),
+            number: u64::from_le_bytes(fields.take()),
+            rate: u64::from_le_bytes(fields.take()),
+            max_units: u64::from_le_bytes(fields.take()),
+            issued_ms: u64::from_le_bytes(fields.take()),
+        })
+    }
+}
+
+/// Fixed-size fields of a body whose length was checked.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    /// The next `N` bytes. The body's length is the sum of its fields, so there are always enough; zeros otherwise.
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk() {
+            Some((field, rest)) => {
+                self.0 = rest;
+                *field
+            }
+            None => [0; N],
+        }
+    }
+}
