@@ -1,0 +1,84 @@
+//! Every bound of the sandbox that the manifest does not set, with its unit and reason. Hard maxima of the manifest's
+//! own figures are in `p2c2r_signing::limits`.
+
+use std::time::Duration;
+
+/// Attempts at once in one [`crate::Sandbox`]; each reserves 4 GiB of address space, not memory.
+pub const WORKERS: u32 = 64;
+
+/// Bytes of native stack a guest may use. Threads of the standard library have 2 MiB and the main thread of Windows
+/// 1 MiB; host functions run on what is left. Passing it is a host fault.
+pub const WASM_STACK_BYTES: usize = 512 << 10;
+
+/// Elements of a module's table. The largest kernel in the tree has under 2,000; one element costs 8 bytes.
+pub const TABLE_ELEMENTS: usize = 65_536;
+
+/// Functions a module defines. Rapier, the largest kernel in the tree, has under 3,000.
+pub const FUNCTIONS: u32 = 50_000;
+
+/// Bytes of one function's body: Cranelift's time grows faster than the size of a function.
+pub const FUNCTION_BYTES: usize = 512 << 10;
+
+/// Bytes of all function bodies; compiling takes about 2 s a MiB on one core.
+pub const CODE_BYTES: usize = 16 << 20;
+
+/// Globals of a module.
+pub const GLOBALS: u32 = 10_000;
+
+/// Data segments of a module.
+pub const DATA_SEGMENTS: u32 = 10_000;
+
+/// Element segments of a module.
+pub const ELEMENT_SEGMENTS: u32 = 10_000;
+
+/// Exports of a module.
+pub const EXPORTS: u32 = 10_000;
+
+/// Imports of a module; both profiles together offer about 60.
+pub const IMPORTS: u32 = 256;
+
+/// Bytes of an instance's own bookkeeping (globals, table and import pointers) in the pool.
+pub const INSTANCE_BYTES: usize = 1 << 20;
+
+/// Blobs of a task.
+pub const BLOBS: usize = 64;
+
+/// Bytes of all blobs of a task; they stay in the peer's memory while it runs.
+pub const BLOB_BYTES: u64 = 1 << 30;
+
+/// Lines a kernel may log in one attempt; what follows is dropped.
+pub const LOG_LINES: usize = 256;
+
+/// Bytes of one logged line; longer ones are cut.
+pub const LOG_LINE_BYTES: usize = 4 << 10;
+
+/// Bytes of all logged lines; what follows is dropped.
+pub const LOG_BYTES: usize = 64 << 10;
+
+/// Bindings of one dispatch, as many storage buffers as WebGPU's default limits guarantee a shader stage.
+pub const BINDINGS: u32 = 8;
+
+/// I/O vectors of one WASI read or write, POSIX's usual `IOV_MAX`; more is `EINVAL`.
+pub const WASI_IOVECS: u32 = 1024;
+
+/// Subscriptions of one WASI `poll_oneoff`; more is `EINVAL`.
+pub const WASI_SUBSCRIPTIONS: u32 = 64;
+
+/// How often a running guest is asked to look at its deadline and cancel flag. Also the precision of both.
+pub const TICK: Duration = Duration::from_millis(1);
+
+/// Ticks without a running attempt after which the ticker sleeps: an idle peer costs no wake-ups.
+pub const IDLE_TICKS: u32 = 100;
+
+/// Longest deadline of an attempt; a longer one is shortened to this.
+pub const DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Bytes of linear memory that stay mapped in a pooled slot between attempts: the stack and data of a small kernel.
+/// More makes resetting a slot dearer than the page faults it saves.
+pub const KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
+/// Bytes of one entry of the compiled-code cache; native code is 3 to 5 times the module.
+pub const CACHE_ENTRY_BYTES: u64 = 256 << 20;
+
+/// Bytes of the whole compiled-code cache of one engine; the oldest entries go first.
+pub const CACHE_BYTES: u64 = 2 << 30;
