@@ -5,6 +5,9 @@ use p2c2r_signing::{AccountId, Digest, Manifest, ModuleId, PublicKey, SessionId}
 
 use crate::io::{CommitId, Millis};
 
+/// Batches in [`Snapshot::recent`]: about as many seconds as pass between a batch and its acknowledgements.
+pub const RECENT_SETTLEMENTS: usize = 16;
+
 /// A batch of records stored in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -26,6 +29,8 @@ pub enum Record {
     Kernel(KernelRecord),
     /// Money moved: one line of the hash-chained journal.
     Transfer(Transfer),
+    /// The operator's reference of a deposit; its transfer is in the same commit.
+    Deposit(DepositRecord),
     /// A session holds money, or its hold changed.
     Hold(HoldRecord),
     /// A settlement batch.
@@ -43,6 +48,17 @@ pub struct KernelRecord {
     pub manifest: Manifest,
     /// Price of one unit of one execution.
     pub rate: Credits,
+}
+
+/// A deposit under the operator's own reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositRecord {
+    /// The operator's reference, unique; at most 128 bytes.
+    pub reference: String,
+    /// To whom.
+    pub account: AccountId,
+    /// How much.
+    pub amount: Credits,
 }
 
 /// An account of the double-entry ledger.
@@ -101,6 +117,8 @@ pub struct HoldRecord {
     pub session: SessionId,
     /// Whose.
     pub account: AccountId,
+    /// The client's own number of it, so that a client that comes back finds it.
+    pub number: u64,
     /// Reserved at the start.
     pub budget: Credits,
     /// When it is voided if nobody comes back for it.
@@ -145,6 +163,8 @@ pub struct SettledExecution {
     pub peer: PublicKey,
     /// The session that pays.
     pub session: SessionId,
+    /// The client's own number of the task in it.
+    pub number: u64,
     /// Units of one execution.
     pub units: u64,
     /// What the task cost its client (the same on every line of the task).
@@ -191,10 +211,14 @@ pub struct Snapshot {
     pub balances: Vec<(LedgerAccount, i128)>,
     /// Open holds.
     pub holds: Vec<HoldRecord>,
-    /// Tasks already settled under open holds, so that a resent result is not paid twice.
-    pub settled: Vec<(SessionId, p2c2r_signing::TaskId)>,
-    /// Deposit references, with their amounts.
-    pub deposits: Vec<(String, Credits)>,
+    /// Numbers of the tasks already settled under open holds, so that a resent result is not paid twice.
+    pub settled: Vec<(SessionId, u64)>,
+    /// Deposits, by their references.
+    pub deposits: Vec<DepositRecord>,
+    /// Lines of the journal.
+    pub journal_lines: u64,
+    /// The last [`RECENT_SETTLEMENTS`] batches, oldest first, to tell peers again what they may not have heard.
+    pub recent: Vec<SettlementRecord>,
     /// Peers' standings.
     pub peers: Vec<PeerRecord>,
 }

@@ -1,0 +1,49 @@
+//! What an operator decides about the market.
+
+use crate::limits::Limits;
+
+/// Settings of a market. They may differ between two runs of the same store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarketConfig {
+    /// Percent of a task's cost that goes to the peers, at most 100; the rest and every remainder go to the platform.
+    pub peer_share_percent: u8,
+    /// Milliseconds between settlement batches.
+    pub settle_every_ms: u64,
+    /// Milliseconds after a task's deadline in which an answer already delivered may still be verified.
+    pub verify_window_ms: u64,
+    /// Milliseconds a hold stays open without its client.
+    pub hold_grace_ms: u64,
+    /// Milliseconds after a restart in which a session's money is kept for results from before it: no new tasks
+    /// draw on that session. Peers should be back by then.
+    pub recovery_ms: u64,
+    /// Attempts beyond the replicas asked for before a task is given up.
+    pub extra_attempts: u8,
+    /// A peer with this many wrong votes among its last 64 gets no work for [`Self::suspend_ms`].
+    pub suspend_outvoted: u32,
+    /// Milliseconds of a suspension.
+    pub suspend_ms: u64,
+    /// A peer with this many faults in a row gets no work for [`Self::cooldown_ms`]. Not a verdict on its honesty.
+    pub cooldown_faults: u32,
+    /// Milliseconds of a cool-down.
+    pub cooldown_ms: u64,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Default for MarketConfig {
+    fn default() -> Self {
+        Self {
+            peer_share_percent: 75,
+            settle_every_ms: 1_000,
+            verify_window_ms: 10_000,
+            hold_grace_ms: 120_000,
+            recovery_ms: 30_000,
+            extra_attempts: 3,
+            suspend_outvoted: 8,
+            suspend_ms: 3_600_000,
+            cooldown_faults: 3,
+            cooldown_ms: 5_000,
+            limits: Limits::default(),
+        }
+    }
+}

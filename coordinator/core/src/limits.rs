@@ -1,0 +1,81 @@
+//! Bounds on everything the market remembers, each with its unit and reason. Past a bound the newcomer is refused with
+//! [`Refusal::Limit`](p2c2r_protocol::message::Refusal::Limit) or `Unavailable` and a message that names value and
+//! bound; what runs is finished. Bounds on the wire are in `p2c2r_protocol::limits`.
+
+/// The bounds. A struct rather than constants so that an operator can size them and tests can reach them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Accounts: a balance is about 100 bytes.
+    pub accounts: usize,
+    /// Registered kernels: a manifest is under 4 KiB.
+    pub kernels: usize,
+    /// Blob names known: 32 bytes each.
+    pub blobs: usize,
+    /// Deposit references remembered, under 256 bytes each.
+    pub deposits: usize,
+    /// Bytes of a deposit reference.
+    pub reference_bytes: usize,
+    /// Connections of clients and peers.
+    pub connections: usize,
+    /// Peer keys whose standing is remembered: about 200 bytes each.
+    pub peers_known: usize,
+    /// Result classes with at least one peer online.
+    pub classes: usize,
+    /// Open sessions in all: about 500 bytes each without their tasks.
+    pub sessions: usize,
+    /// Open sessions of one account; each holds money, so an account needs few.
+    pub sessions_per_account: usize,
+    /// Tasks of one session between submit and settlement.
+    pub tasks_per_session: usize,
+    /// Tasks between submit and settlement: each may keep its input in memory.
+    pub tasks: usize,
+    /// Bytes of inputs kept for reissue.
+    pub input_bytes: usize,
+    /// Tasks waiting for free peers; they count in `tasks` as well.
+    pub pending: usize,
+    /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges.
+    pub number_gaps: usize,
+    /// Commits handed to the store and not yet durable; past it new money is refused.
+    pub commits_in_flight: usize,
+    /// Executions in one settlement batch: at 200 bytes the commit stays under 16 MiB.
+    pub batch_executions: usize,
+    /// Attempts in one `Settled` message: at 60 bytes each its header stays under half of `HEADER_BYTES`.
+    pub settled_entries: usize,
+    /// Batches a peer may leave unacknowledged before the oldest is no longer repeated.
+    pub unacked_batches: usize,
+    /// Attempts in a peer's unacknowledged batches: about 48 bytes each.
+    pub unacked_attempts: usize,
+    /// Messages kept for a client that may come back.
+    pub outbox_messages: usize,
+    /// Bytes of outputs kept for a client that may come back.
+    pub outbox_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            accounts: 10_000_000,
+            kernels: 4_096,
+            blobs: 1_000_000,
+            deposits: 10_000_000,
+            reference_bytes: 128,
+            connections: 200_000,
+            peers_known: 1_000_000,
+            classes: 1_024,
+            sessions: 100_000,
+            sessions_per_account: 8,
+            tasks_per_session: 65_536,
+            tasks: 262_144,
+            input_bytes: 1 << 30,
+            pending: 65_536,
+            number_gaps: 4_096,
+            commits_in_flight: 1_024,
+            batch_executions: 65_536,
+            settled_entries: 128,
+            unacked_batches: 64,
+            unacked_attempts: 65_536,
+            outbox_messages: 256,
+            outbox_bytes: 4 << 20,
+        }
+    }
+}

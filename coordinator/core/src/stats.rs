@@ -1,0 +1,56 @@
+//! Counters and gauges for `/metrics` and reports. Counters start at 0 with the process.
+
+/// What the market did and how full it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Tasks accepted.
+    pub tasks_submitted: u64,
+    /// Tasks that ended in `TaskRefused`, at once or in the queue.
+    pub tasks_refused: u64,
+    /// Tasks confirmed, revoked answers included.
+    pub tasks_confirmed: u64,
+    /// Confirmed tasks whose first answer was wrong.
+    pub tasks_revoked: u64,
+    /// Tasks that ended without a quorum.
+    pub tasks_unverified: u64,
+    /// Tasks rebuilt from tickets after a restart.
+    pub tasks_recovered: u64,
+    /// Attempts given to peers.
+    pub attempts: u64,
+    /// Attempts beyond the first `replicas` of a task.
+    pub reissues: u64,
+    /// Results that were counted as votes.
+    pub votes: u64,
+    /// Results that came twice, too late or for nothing known.
+    pub results_late: u64,
+    /// Votes settled as right.
+    pub votes_agreed: u64,
+    /// Votes settled as wrong.
+    pub votes_outvoted: u64,
+    /// Attempts that ended without an outcome.
+    pub faults: u64,
+    /// Settlement batches cut.
+    pub batches: u64,
+    /// Nano-USD charged to sessions in them.
+    pub charged_nano_usd: u64,
+    /// Nano-USD of it paid to peers.
+    pub paid_nano_usd: u64,
+    /// Nano-USD of it kept by the platform.
+    pub fee_nano_usd: u64,
+    /// Gauge: clients connected.
+    pub clients: u64,
+    /// Gauge: peers connected.
+    pub peers: u64,
+    /// Gauge: open sessions.
+    pub sessions: u64,
+    /// Gauge: tasks between submit and settlement.
+    pub tasks: u64,
+    /// Gauge: tasks waiting for free peers.
+    pub pending: u64,
+    /// Gauge: attempts running at peers.
+    pub running: u64,
+    /// Gauge: tasks decided and not yet in a batch.
+    pub undurable: u64,
+    /// Gauge: commits handed to the store and not yet durable.
+    pub commits_in_flight: u64,
+}
