@@ -50,7 +50,7 @@ macro_rules! warn {
 /// In Wasm a panic is one line at level panic, then `unreachable`. Native tests keep their own hook.
 pub(crate) fn install_panic_hook() {
     #[cfg(all(target_arch = "wasm32", feature = "std"))]
-    std::panic::set_hook(std::boxed::Box::new(|info| write(Level::Panic, format_args!("{info}"))));
+    std::panic::set_hook(Box::new(|info| write(Level::Panic, format_args!("{info}"))));
 }
 
 #[cfg(all(target_arch = "wasm32", not(feature = "std"), feature = "panic-handler"))]
