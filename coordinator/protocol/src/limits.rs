@@ -40,3 +40,19 @@ pub const HANDSHAKE_MS: u64 = 10_000;
 /// Bytes of the WebSocket read buffer per connection: with tungstenite's default of 128 KiB an idle TLS connection
 /// costs 138 KiB, with this 18 KiB (measured).
 pub const READ_BUFFER_BYTES: usize = 8 << 10;
+
+/// Versions a connecting side may list.
+pub const VERSIONS_PER_HELLO: usize = 16;
+
+/// Attempts in one [`crate::message::ServerToPeer::Settled`]; a larger settlement travels as several messages with the
+/// same batch number. One entry is 60 bytes of header, so this is under half of [`HEADER_BYTES`].
+pub const SETTLED_PER_MESSAGE: usize = 128;
+
+/// Elements of any array or map in a header, also in fields this version does not know.
+pub const ITEMS: usize = 128;
+
+/// Bytes of any binary field in a header: tickets, signatures, identities.
+pub const BINARY_BYTES: usize = 2048;
+
+/// Nesting of arrays and maps in a header. The deepest message of this version has 4 levels.
+pub const DEPTH: usize = 8;
