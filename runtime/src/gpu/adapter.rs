@@ -1,0 +1,259 @@
+//! The adapter: which one, with which limits, and how it computes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use p2c2r_signing::Digest;
+
+use super::device::{Abandoned, Device, contained, ready};
+use super::fault::{GpuFault, GpuOpenError};
+use super::{limits, probe};
+
+/// Backends that keep naga's bounds checks on. GLES switches them off, so it is never used.
+const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
+
+/// Which adapters to take.
+#[derive(Debug, Clone)]
+pub struct GpuOptions {
+    /// Take a software adapter (lavapipe, WARP) when there is no hardware. On by default: it computes right
+    /// answers and reports itself as [`GpuInfo::software`].
+    pub software: bool,
+}
+
+/// What adapter this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuInfo {
+    /// Name the driver gives it.
+    pub adapter: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: String,
+    /// Runs on the CPU.
+    pub software: bool,
+    /// Loops of 70,000 iterations run to their end. Lavapipe stops at 65,535 without an error.
+    pub long_loops: bool,
+    /// Adapters with equal classes computed the same bits for every probe, and are the same model with the same
+    /// driver; only inside one class are float results compared.
+    pub numeric_class: Digest,
+}
+
+/// An adapter that passed the probe suite. Cloning is cheap; clones share the device.
+#[derive(Clone)]
+pub struct Gpu {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: GpuOptions,
+    info: GpuInfo,
+    adapter: Mutex<wgpu::Adapter>,
+    current: Mutex<Option<Arc<Device>>>,
+    generations: AtomicU64,
+    abandoned: Arc<Abandoned>,
+}
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        Self { software: true }
+    }
+}
+
+impl Gpu {
+    /// Finds an adapter (discrete before integrated before virtual before software), opens a device with the
+    /// fixed limits and no features, and runs the probe suite on it.
+    ///
+    /// # Errors
+    /// [`GpuOpenError`]: none is there, its driver refuses, or it computes wrongly. A machine without a graphics
+    /// driver is the ordinary case of the first.
+    pub fn open(options: GpuOptions) -> Result<Self, GpuOpenError> {
+        let adapter = select(&options)?;
+        let about = adapter.get_info();
+        let name = about.name.clone();
+        let abandoned = Arc::new(Abandoned::default());
+        let device = Device::open(&adapter, fixed_limits(), 1, Arc::clone(&abandoned))
+            .map_err(|reason| GpuOpenError::Device { adapter: name, reason })?;
+        let probed = probe::run(&device, &about.name)?;
+        let info = GpuInfo {
+            numeric_class: class(&about, &probed.words),
+            driver: [about.driver.as_str(), about.driver_info.as_str()].join(" ").trim().to_owned(),
+            backend: about.backend.to_str().to_owned(),
+            software: about.device_type == wgpu::DeviceType::Cpu,
+            long_loops: probed.long_loops,
+            adapter: about.name,
+        };
+        let inner = Inner {
+            options,
+            info,
+            adapter: Mutex::new(adapter),
+            current: Mutex::new(Some(Arc::new(device))),
+            generations: AtomicU64::new(1),
+            abandoned,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What adapter this is.
+    #[must_use]
+    pub fn info(&self) -> &GpuInfo {
+        &self.inner.info
+    }
+
+    /// The open device, or a fresh one if the last was lost.
+    pub(super) fn device(&self) -> Result<Arc<Device>, GpuFault> {
+        let mut current = self.inner.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = current.as_ref().filter(|device| device.check().is_ok()) {
+            return Ok(Arc::clone(device));
+        }
+        *current = None;
+        let device = Arc::new(self.reopen().map_err(GpuFault::Unavailable)?);
+        tracing::info!(adapter = self.inner.info.adapter, generation = device.generation(), "gpu device reopened");
+        *current = Some(Arc::clone(&device));
+        Ok(device)
+    }
+
+    /// A device of the same adapter, found again if the driver has been reset since.
+    fn reopen(&self) -> Result<Device, String> {
+        let generation = self.inner.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut adapter = self.inner.adapter.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = |adapter: &_| Device::open(adapter, fixed_limits(), generation, Arc::clone(&self.inner.abandoned));
+        if let Ok(device) = open(&adapter) {
+            return Ok(device);
+        }
+        let again = select(&self.inner.options).map_err(|e| e.to_string())?;
+        let (was, is) = (adapter.get_info(), again.get_info());
+        let model = |i: &wgpu::AdapterInfo| (i.backend, i.vendor, i.device, i.driver.clone(), i.driver_info.clone());
+        if model(&was) != model(&is) {
+            return Err(format!(
+                "adapter changed from {:?} to {:?}: its class must be measured again",
+                was.name, is.name
+            ));
+        }
+        *adapter = again;
+        open(&adapter)
+    }
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gpu").field("info", &self.inner.info).finish_non_exhaustive()
+    }
+}
+
+fn select(options: &GpuOptions) -> Result<wgpu::Adapter, GpuOpenError> {
+    let found = contained(|| {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: BACKENDS,
+            flags: wgpu::InstanceFlags::empty(),
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        ready(instance.enumerate_adapters(BACKENDS)).unwrap_or_default()
+    });
+    let found = found.unwrap_or_else(|panic| {
+        tracing::warn!(panic, "looking for gpu adapters");
+        Vec::new()
+    });
+    let seen = found.len();
+    let mut software_hidden = false;
+    let mut best: Option<(u8, wgpu::Adapter)> = None;
+    for adapter in found {
+        let about = adapter.get_info();
+        let rank = match about.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        if about.device_type == wgpu::DeviceType::Cpu && !options.software {
+            software_hidden = true;
+            continue;
+        }
+        // The first of equals, so that a restart takes the same one.
+        if best.as_ref().is_none_or(|(other, _)| rank < *other) {
+            best = Some((rank, adapter));
+        }
+    }
+    best.map(|(_, adapter)| adapter).ok_or(GpuOpenError::NoAdapter { seen, software_hidden })
+}
+
+/// The same on every adapter, so that no kernel works on one machine only.
+fn fixed_limits() -> wgpu::Limits {
+    wgpu::Limits {
+        max_storage_buffers_per_shader_stage: limits::BINDINGS as u32 + 1,
+        max_storage_buffer_binding_size: limits::BUFFER_BYTES,
+        max_buffer_size: limits::BUFFER_BYTES,
+        max_compute_workgroup_storage_size: limits::WORKGROUP_BYTES,
+        max_compute_invocations_per_workgroup: limits::INVOCATIONS_PER_WORKGROUP,
+        max_compute_workgroup_size_x: limits::INVOCATIONS_PER_WORKGROUP,
+        max_compute_workgroup_size_y: limits::INVOCATIONS_PER_WORKGROUP,
+        max_compute_workgroup_size_z: limits::WORKGROUP_SIZE_Z,
+        max_compute_workgroups_per_dimension: limits::WORKGROUPS_PER_DIMENSION,
+        ..wgpu::Limits::downlevel_defaults()
+    }
+}
+
+/// Digest of everything float results may depend on: model, driver, translator and the bits the probes gave.
+fn class(about: &wgpu::AdapterInfo, words: &[u32]) -> Digest {
+    const DOMAIN: &str = "P2C2R 2026-11-22 gpu numeric class v1";
+    // Two releases of naga may order float operations differently.
+    const TRANSLATOR: &str = "naga 30";
+    let mut h = blake3::Hasher::new_derive_key(DOMAIN);
+    for text in [TRANSLATOR, about.backend.to_str(), &about.name, &about.driver, &about.driver_info] {
+        h.update(&(text.len() as u64).to_le_bytes());
+        h.update(text.as_bytes());
+    }
+    h.update(&about.vendor.to_le_bytes());
+    h.update(&about.device.to_le_bytes());
+    h.update(&(words.len() as u64).to_le_bytes());
+    for word in words {
+        h.update(&word.to_le_bytes());
+    }
+    Digest::from_bytes(*h.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, attach, manifest, sign_module, verify_module};
+
+    use super::*;
+    use crate::gpu::GpuSession;
+
+    #[test]
+    fn a_lost_device_ends_its_sessions_and_is_replaced() {
+        let gpu = match Gpu::open(GpuOptions::default()) {
+            Ok(gpu) => gpu,
+            Err(error @ GpuOpenError::NoAdapter { .. }) => return eprintln!("SKIPPED: {error}"),
+            Err(error) => panic!("{error}"),
+        };
+        let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u",
+            "gpu":{"buffers":1,"buffer_bytes":4,"dispatches":1,"workgroups":1}}"#;
+        let wgsl = "@group(0) @binding(0) var<storage, read_write> w: array<u32>;
+            @compute @workgroup_size(1) fn main() { w[0] = 7u; }";
+        let shaders = [("seven".to_owned(), wgsl.to_owned())];
+        let unsigned = attach(b"\0asm\x01\0\0\0", &Manifest::from_json(json).unwrap(), &shaders).unwrap();
+        let key = SecretKey::generate();
+        let signed = sign_module(&unsigned, &key).unwrap();
+        let module = verify_module(signed, &TrustedKeys::from(key.public())).unwrap();
+        let shaders = gpu.prepare(&module).unwrap();
+
+        let limits = manifest::Gpu { buffers: 1, buffer_bytes: 4, dispatches: 1, workgroups: 1, cpu_path: false };
+        let open = || GpuSession::new(&gpu, &shaders, &limits, Instant::now() + Duration::from_secs(60)).unwrap();
+        for generation in 1..=3 {
+            let mut session = open();
+            assert_eq!(gpu.device().unwrap().generation(), generation);
+            let buffer = session.buf_create(4).unwrap();
+            assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
+            let mut word = [0; 4];
+            assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
+            assert_eq!(word, [7, 0, 0, 0]);
+            gpu.device().unwrap().give_up("pulled out");
+            let lost = Err(GpuFault::Lost("pulled out".to_owned()));
+            assert_eq!(session.buf_create(4), lost);
+            assert_eq!(session.buf_read(buffer, 0, &mut word), lost);
+            assert_eq!(session.trace(&mut blake3::Hasher::new()).map(|()| 0), lost);
+        }
+    }
+}

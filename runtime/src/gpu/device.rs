@@ -1,0 +1,322 @@
+//! One open wgpu device: every call into wgpu goes through [`Device::guarded`], so that none of its errors or
+//! panics gets past this file.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::fault::GpuFault;
+use super::limits::{ABANDONED_DEVICES, COPY_BYTES, WAIT_SLICE};
+
+/// A device with its queue. Shared by the sessions of all attempts; losing it fails them all.
+pub(super) struct Device {
+    /// `None` only while it is being dropped.
+    open: Option<(wgpu::Device, wgpu::Queue)>,
+    lost: Arc<Mutex<Option<String>>>,
+    /// The newest submission; see [`Device::submit`].
+    last: Mutex<(u64, Option<wgpu::SubmissionIndex>)>,
+    /// Distinguishes devices of one process; compiled shaders belong to one.
+    generation: u64,
+    abandoned: Arc<Abandoned>,
+}
+
+/// Devices whose driver has not finished with them although nobody waits any more.
+#[derive(Default)]
+pub(super) struct Abandoned(AtomicUsize);
+
+/// One end of a host-device copy, kept between reads.
+#[derive(Default)]
+pub(super) struct Staging(Option<wgpu::Buffer>);
+
+impl Device {
+    /// Opens a device with `limits` and no features.
+    pub(super) fn open(
+        adapter: &wgpu::Adapter,
+        limits: wgpu::Limits,
+        generation: u64,
+        abandoned: Arc<Abandoned>,
+    ) -> Result<Self, String> {
+        let stuck = abandoned.0.load(Ordering::Acquire);
+        if stuck >= ABANDONED_DEVICES {
+            return Err(format!(
+                "{stuck} devices are still busy with abandoned work, at most {ABANDONED_DEVICES} may be"
+            ));
+        }
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("p2c2r"),
+            required_features: wgpu::Features::empty(),
+            required_limits: limits,
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = contained(|| ready(adapter.request_device(&descriptor)))?
+            .ok_or("the driver answered later than at once")?
+            .map_err(|e| e.to_string())?;
+
+        let lost = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&lost);
+        device.set_device_lost_callback(move |reason, message| {
+            set(&told, format!("{reason:?}: {message}"));
+        });
+        device.on_uncaptured_error(Arc::new(|error| tracing::error!(%error, "gpu error outside any call")));
+        Ok(Self { open: Some((device, queue)), lost, last: Mutex::default(), generation, abandoned })
+    }
+
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Fails if the device is gone.
+    pub(super) fn check(&self) -> Result<(), GpuFault> {
+        match &*self.lost.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(reason) => Err(GpuFault::Lost(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Declares the device gone; every session on it fails from now on.
+    pub(super) fn give_up(&self, reason: &str) {
+        set(&self.lost, reason.to_owned());
+    }
+
+    /// Runs calls into wgpu; whatever they report, or panic with, comes back as a fault.
+    pub(super) fn guarded<T>(&self, call: impl FnOnce(&wgpu::Device, &wgpu::Queue) -> T) -> Result<T, GpuFault> {
+        self.check()?;
+        let Some((device, queue)) = &self.open else { return Err(GpuFault::Lost("device is closed".to_owned())) };
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+        let scopes = filters.map(|filter| device.push_error_scope(filter));
+        let result = contained(|| call(device, queue));
+        let mut error = None;
+        for scope in scopes.into_iter().rev() {
+            error = error.or(ready(scope.pop()).flatten());
+        }
+        let value = result.map_err(|panic| {
+            self.give_up(&panic);
+            GpuFault::Lost(panic)
+        })?;
+        // A lost device is reported by the callback, not by the scopes.
+        self.check()?;
+        match error {
+            None => Ok(value),
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(GpuFault::OutOfMemory),
+            Some(wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. }) => {
+                Err(GpuFault::Refused(description))
+            }
+        }
+    }
+
+    /// A zeroed storage buffer.
+    pub(super) fn buffer(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
+        use wgpu::BufferUsages as Usage;
+        self.guarded(|device, _| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: bytes,
+                usage: Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// Queues a copy into `buffer`; later submissions see it. `offset` and length are multiples of 4, in range.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<(), GpuFault> {
+        self.guarded(|_, queue| queue.write_buffer(buffer, offset, bytes))
+    }
+
+    /// Submits what is queued.
+    pub(super) fn flush(&self, deadline: Instant) -> Result<wgpu::SubmissionIndex, GpuFault> {
+        self.submit(deadline, |_, queue| queue.submit([]))
+    }
+
+    /// Submits one dispatch.
+    pub(super) fn dispatch(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        layout: &wgpu::BindGroupLayout,
+        buffers: &[(u32, &wgpu::Buffer)],
+        [x, y, z]: [u32; 3],
+        deadline: Instant,
+    ) -> Result<wgpu::SubmissionIndex, GpuFault> {
+        self.submit(deadline, |device, queue| {
+            let entries: Vec<_> = buffers
+                .iter()
+                .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                    binding: *binding,
+                    resource: buffer.as_entire_binding(),
+                })
+                .collect();
+            let group = device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries });
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+            drop(pass);
+            queue.submit([encoder.finish()])
+        })
+    }
+
+    /// Copies `buffer[offset..]` to `dst` after everything submitted before. Both are multiples of 4, in range.
+    pub(super) fn read(
+        &self,
+        staging: &mut Staging,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        dst: &mut [u8],
+        deadline: Instant,
+    ) -> Result<(), GpuFault> {
+        let mut offset = offset;
+        for part in dst.chunks_mut(COPY_BYTES) {
+            let bytes = part.len() as u64;
+            // Taken out: a buffer whose mapping timed out must not be used again.
+            let stage = match staging.0.take().filter(|b| b.size() >= bytes) {
+                Some(stage) => stage,
+                None => self.staging_buffer(bytes)?,
+            };
+            self.read_part(&stage, buffer, offset, part, deadline)?;
+            staging.0 = Some(stage);
+            offset += bytes;
+        }
+        Ok(())
+    }
+
+    /// Waits until the device has finished `submission`.
+    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, deadline: Instant) -> Result<(), GpuFault> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(GpuFault::Deadline);
+            }
+            let wait = wgpu::PollType::Wait {
+                submission_index: Some(submission.clone()),
+                timeout: Some(left.min(WAIT_SLICE)),
+            };
+            match self.guarded(|device, _| device.poll(wait))? {
+                Ok(_) => return Ok(()),
+                Err(wgpu::PollError::Timeout) => {}
+                Err(other) => return Err(GpuFault::Refused(other.to_string())),
+            }
+        }
+    }
+
+    /// Submits when the device has finished all earlier submissions, of any session: some drivers (lavapipe) block in
+    /// a submission until the one before is done, and a blocked call cannot keep a deadline.
+    fn submit(
+        &self,
+        deadline: Instant,
+        call: impl FnOnce(&wgpu::Device, &wgpu::Queue) -> wgpu::SubmissionIndex,
+    ) -> Result<wgpu::SubmissionIndex, GpuFault> {
+        let mut finished = 0;
+        loop {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*last {
+                // Another session may have been quicker; then its work is waited for too.
+                (number, Some(earlier)) if *number != finished => {
+                    let (number, earlier) = (*number, earlier.clone());
+                    drop(last);
+                    self.wait(&earlier, deadline)?;
+                    finished = number;
+                }
+                (number, _) => {
+                    let submission = self.guarded(call)?;
+                    *last = (number + 1, Some(submission.clone()));
+                    return Ok(submission);
+                }
+            }
+        }
+    }
+
+    fn staging_buffer(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
+        self.guarded(|device, _| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: bytes.next_power_of_two(),
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    fn read_part(
+        &self,
+        stage: &wgpu::Buffer,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        dst: &mut [u8],
+        deadline: Instant,
+    ) -> Result<(), GpuFault> {
+        let bytes = dst.len() as u64;
+        let (done, mapped) = mpsc::channel();
+        let submission = self.submit(deadline, |device, queue| {
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(buffer, offset, stage, 0, bytes);
+            let submission = queue.submit([encoder.finish()]);
+            // The receiver may be gone after a timeout; then nobody needs to know.
+            stage.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(done.send(result)));
+            submission
+        })?;
+        self.wait(&submission, deadline)?;
+        match mapped.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(GpuFault::Lost(format!("mapping failed: {error}"))),
+            Err(_) => return Err(GpuFault::Refused("mapping not finished after its submission was".to_owned())),
+        }
+        self.guarded(|_, _| {
+            stage.get_mapped_range(0..bytes).map(|view| dst.copy_from_slice(&view)).map_err(|e| e.to_string())
+        })?
+        .map_err(GpuFault::Refused)?;
+        self.guarded(|_, _| stage.unmap())
+    }
+}
+
+impl Drop for Device {
+    /// Dropping wgpu's queue blocks until the device is idle, which a shader that never ends never is. A device
+    /// that was given up is therefore dropped on a thread of its own, and counted until that ends.
+    fn drop(&mut self) {
+        if self.check().is_ok() {
+            return;
+        }
+        let open = self.open.take();
+        let abandoned = Arc::clone(&self.abandoned);
+        abandoned.0.fetch_add(1, Ordering::AcqRel);
+        let (hand_over, handed) = mpsc::channel();
+        let reaper = std::thread::Builder::new().name("p2c2r-gpu-reaper".to_owned()).spawn(move || {
+            let open: Result<Option<(wgpu::Device, wgpu::Queue)>, _> = handed.recv();
+            if let Err(panic) = contained(|| drop(open)) {
+                tracing::warn!(panic, "dropping a lost gpu device");
+            }
+            abandoned.0.fetch_sub(1, Ordering::AcqRel);
+        });
+        match reaper {
+            Ok(_) => drop(hand_over.send(open)),
+            // No thread that may block: leak it, still counted.
+            Err(_) => std::mem::forget(open),
+        }
+    }
+}
+
+/// A future of wgpu, which on native platforms is ready when it is made.
+pub(super) fn ready<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// Runs `call`; a panic comes back as its message. wgpu holds no state of ours and its locks do not poison.
+pub(super) fn contained<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panic in the graphics layer").to_owned()
+    })
+}
+
+fn set(lost: &Mutex<Option<String>>, reason: String) {
+    lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+}

@@ -1,0 +1,96 @@
+//! What can go wrong, by whose fault: the machine ([`GpuOpenError`], [`GpuFault`]) or the kernel's author
+//! ([`GpuLoadError`]).
+
+/// No GPU to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuOpenError {
+    /// No Vulkan, Metal or DX12 adapter that the policy allows.
+    #[error("no Vulkan, Metal or DX12 adapter among {seen} found{}", if *.software_hidden { " (software adapters are excluded)" } else { "" })]
+    NoAdapter {
+        /// Adapters seen before the filter.
+        seen: usize,
+        /// Whether a software adapter was among them and the policy excludes it.
+        software_hidden: bool,
+    },
+    /// The driver refused a device with the fixed limits.
+    #[error("adapter {adapter:?} gives no device with the fixed limits: {reason}")]
+    Device {
+        /// Adapter name.
+        adapter: String,
+        /// The driver's words.
+        reason: String,
+    },
+    /// An integer computation came out wrong: the adapter must not vote.
+    #[error("adapter {adapter:?} fails known-answer test {test:?}: word {word} is {got:#010x}, must be {want:#010x}")]
+    WrongAnswer {
+        /// Adapter name.
+        adapter: String,
+        /// Which test.
+        test: &'static str,
+        /// Index of the wrong word.
+        word: usize,
+        /// What the adapter computed.
+        got: u32,
+        /// What it must be.
+        want: u32,
+    },
+    /// The probe suite did not run to its end.
+    #[error("adapter {adapter:?} fails the probe suite: {fault}")]
+    Probe {
+        /// Adapter name.
+        adapter: String,
+        /// What happened.
+        fault: GpuFault,
+    },
+}
+
+/// The device or the host failed an attempt. Never a vote and never visible to the guest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GpuFault {
+    /// The device is gone: driver reset, crash, unplugged, or given up by another attempt.
+    #[error("gpu device lost: {0}")]
+    Lost(String),
+    /// The attempt's deadline passed while the device was working.
+    #[error("gpu work ran past the attempt's deadline")]
+    Deadline,
+    /// Device memory is full although the attempt keeps its own limit.
+    #[error("gpu out of memory")]
+    OutOfMemory,
+    /// wgpu refused what our own checks let through: a bug in this module.
+    #[error("gpu call refused: {0}")]
+    Refused(String),
+    /// No fresh device could be opened after the last one was lost.
+    #[error("no gpu device: {0}")]
+    Unavailable(String),
+}
+
+/// A shader that will not be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GpuLoadError {
+    /// More shaders than [`super::limits::SHADERS`].
+    #[error("module has {got} shaders, at most {max} are allowed")]
+    TooMany {
+        /// Shaders found.
+        got: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The WGSL does not parse or validate, or uses something that is not allowed.
+    #[error("shader {shader:?}{}: {reason}", .line.map(|(l, c)| format!(", line {l}:{c}")).unwrap_or_default())]
+    Shader {
+        /// Name of the shader.
+        shader: String,
+        /// Line and column in its text, from 1, where known.
+        line: Option<(u32, u32)>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The shader is fine and the device still failed to compile it.
+    #[error("shader {shader:?} does not compile on this device: {fault}")]
+    Compile {
+        /// Name of the shader.
+        shader: String,
+        /// What happened.
+        fault: GpuFault,
+    },
+}

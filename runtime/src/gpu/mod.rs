@@ -1,0 +1,28 @@
+//! The GPU as a kernel sees it: buffers and dispatches of the module's own shaders, on any Vulkan, Metal or DX12
+//! adapter, with the same limits and the same status codes everywhere.
+//!
+//! - [`Gpu`] is an adapter that passed the probe suite. It belongs to the process and outlives lost devices.
+//! - [`Shaders`] are the shaders of one verified module, checked and compiled.
+//! - [`GpuSession`] is one attempt: its buffers, its ledger, its deadline. Nothing survives it.
+//!
+//! Two kinds of failure never mix. What follows from the task alone (a wrong handle, a limit of the manifest) is a
+//! [`p2c2r_abi::status`] that the guest sees and every peer returns alike. What depends on the machine is a
+//! [`GpuFault`], which ends the attempt without a vote.
+//!
+//! Not here: limits on time other than the deadline of the attempt (a shader that never ends is waited for until
+//! then, and its device is given up), and any check that a shader's results are exact.
+
+mod adapter;
+mod device;
+mod fault;
+mod handle;
+pub mod limits;
+mod pipeline;
+mod probe;
+mod session;
+mod shader;
+
+pub use adapter::{Gpu, GpuInfo, GpuOptions};
+pub use fault::{GpuFault, GpuLoadError, GpuOpenError};
+pub use pipeline::Shaders;
+pub use session::GpuSession;

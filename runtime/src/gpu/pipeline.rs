@@ -1,0 +1,148 @@
+//! The shaders of one module, checked once and compiled for the device at hand.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use p2c2r_signing::VerifiedModule;
+
+use super::adapter::Gpu;
+use super::device::Device;
+use super::fault::{GpuFault, GpuLoadError};
+use super::limits::SHADERS;
+use super::shader::Shader;
+
+/// The checked shaders of one module. Cloning is cheap. When a device is lost they are compiled again for the next.
+#[derive(Clone)]
+pub struct Shaders {
+    shaders: Arc<[Shader]>,
+    compiled: Arc<Mutex<Option<Arc<Compiled>>>>,
+}
+
+/// Pipelines of one device, in the order of the shaders.
+pub(super) struct Compiled {
+    generation: u64,
+    pipelines: Vec<Pipeline>,
+}
+
+pub(super) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+impl Gpu {
+    /// Checks and compiles every shader the module carries.
+    ///
+    /// # Errors
+    /// [`GpuLoadError`] names the shader and, where it is known, the line.
+    pub fn prepare(&self, module: &VerifiedModule) -> Result<Shaders, GpuLoadError> {
+        let shaders = check(module)?;
+        let prepared = Shaders { shaders: shaders.into(), compiled: Arc::default() };
+        let first = || prepared.shaders.first().map(|s| s.name().to_owned()).unwrap_or_default();
+        let device = self.device().map_err(|fault| GpuLoadError::Compile { shader: first(), fault })?;
+        let compiled =
+            compile(&device, &prepared.shaders).map_err(|(shader, fault)| GpuLoadError::Compile { shader, fault })?;
+        *prepared.compiled.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(compiled));
+        Ok(prepared)
+    }
+}
+
+impl Shaders {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shaders.len()
+    }
+
+    /// Whether the module carries none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shaders.is_empty()
+    }
+
+    pub(super) fn find(&self, name: &[u8]) -> Option<(usize, &Shader)> {
+        self.shaders.iter().enumerate().find(|(_, shader)| shader.name().as_bytes() == name)
+    }
+
+    /// The pipelines for `device`.
+    pub(super) fn on(&self, device: &Device) -> Result<Arc<Compiled>, GpuFault> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = compiled.as_ref().filter(|c| c.generation == device.generation()) {
+            return Ok(Arc::clone(ready));
+        }
+        let fresh = Arc::new(compile(device, &self.shaders).map_err(|(_, fault)| fault)?);
+        *compiled = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+}
+
+impl std::fmt::Debug for Shaders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.shaders.iter().map(Shader::name)).finish()
+    }
+}
+
+impl Compiled {
+    pub(super) fn pipeline(&self, index: usize) -> Option<&Pipeline> {
+        self.pipelines.get(index)
+    }
+}
+
+impl Pipeline {
+    /// Compiles one shader. wgpu's own checks (bounds, endless loops, division) stay on; workgroup memory is zeroed.
+    pub(super) fn new(device: &Device, shader: &Shader) -> Result<Self, GpuFault> {
+        device.guarded(|device, _| {
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(shader.name()),
+                source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(shader.module().clone())),
+            });
+            let entries: Vec<_> = shader
+                .bindings()
+                .iter()
+                .map(|b| wgpu::BindGroupLayoutEntry {
+                    binding: b.index,
+                    visibility: wgpu::ShaderStages::COMPUTE,
+                    ty: wgpu::BindingType::Buffer {
+                        ty: wgpu::BufferBindingType::Storage { read_only: !b.writable },
+                        has_dynamic_offset: false,
+                        min_binding_size: std::num::NonZeroU64::new(b.min_bytes),
+                    },
+                    count: None,
+                })
+                .collect();
+            let layout =
+                device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+            let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: None,
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(shader.name()),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &[],
+                    zero_initialize_workgroup_memory: true,
+                },
+                cache: None,
+            });
+            Self { pipeline, layout }
+        })
+    }
+}
+
+fn check(module: &VerifiedModule) -> Result<Vec<Shader>, GpuLoadError> {
+    let got = module.shaders().count();
+    if got > SHADERS {
+        return Err(GpuLoadError::TooMany { got, max: SHADERS });
+    }
+    module.shaders().map(|(name, wgsl)| Shader::parse(name, wgsl)).collect()
+}
+
+fn compile(device: &Device, shaders: &[Shader]) -> Result<Compiled, (String, GpuFault)> {
+    let pipelines = shaders
+        .iter()
+        .map(|shader| Pipeline::new(device, shader).map_err(|fault| (shader.name().to_owned(), fault)))
+        .collect::<Result<_, _>>()?;
+    Ok(Compiled { generation: device.generation(), pipelines })
+}

@@ -1,0 +1,296 @@
+//! Which WGSL is run: baseline WebGPU compute, storage buffers in group 0, one entry point.
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Span, StorageAccess, TypeInner};
+
+use super::device::contained;
+use super::fault::GpuLoadError;
+use super::limits::{
+    BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, SHADER_BYTES, SHADER_EXPRESSIONS, WORKGROUP_BYTES,
+    WORKGROUP_SIZE_Z,
+};
+
+/// Name of the entry point.
+const ENTRY: &str = "main";
+
+/// A shader that passed every check, with what a dispatch must give it.
+pub(super) struct Shader {
+    name: String,
+    module: naga::Module,
+    bindings: Vec<Binding>,
+}
+
+/// One storage buffer of a shader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Binding {
+    pub(super) index: u32,
+    pub(super) writable: bool,
+    /// Smallest buffer that fits the declared type, a runtime-sized array counted as one element.
+    pub(super) min_bytes: u64,
+}
+
+/// What is wrong and where.
+struct Refusal {
+    reason: String,
+    span: Option<Span>,
+}
+
+impl Shader {
+    /// Parses, validates and reflects `wgsl`.
+    pub(super) fn parse(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
+        let error = |line, reason| GpuLoadError::Shader { shader: name.to_owned(), line, reason };
+        if wgsl.len() > SHADER_BYTES {
+            return Err(error(None, format!("text is {} bytes, at most {SHADER_BYTES} are allowed", wgsl.len())));
+        }
+        // naga is written not to panic; this is for the day it does.
+        let parsed = contained(|| parse(wgsl)).unwrap_or_else(|panic| Err((None, panic)));
+        let module = parsed.map_err(|(line, reason)| error(line, reason))?;
+        let reflected = contained(|| reflect(&module));
+        let reflected = reflected.unwrap_or_else(|panic| Err(Refusal { reason: panic, span: None }));
+        let bindings = reflected.map_err(|refusal| {
+            let at = refusal.span.filter(Span::is_defined).map(|span| span.location(wgsl));
+            error(at.map(|at| (at.line_number, at.line_position)), refusal.reason)
+        })?;
+        Ok(Self { name: name.to_owned(), module, bindings })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) const fn module(&self) -> &naga::Module {
+        &self.module
+    }
+
+    /// Its buffers in ascending order of index.
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+}
+
+type At = Option<(u32, u32)>;
+
+fn parse(wgsl: &str) -> Result<naga::Module, (At, String)> {
+    let at = |l: naga::SourceLocation| (l.line_number, l.line_position);
+    let module = naga::front::wgsl::parse_str(wgsl).map_err(|e| (e.location(wgsl).map(at), e.message().to_owned()))?;
+    let expressions = module.functions.iter().map(|(_, f)| f.expressions.len()).sum::<usize>()
+        + module.entry_points.iter().map(|e| e.function.expressions.len()).sum::<usize>()
+        + module.global_expressions.len();
+    if expressions > SHADER_EXPRESSIONS {
+        return Err((None, format!("{expressions} expressions, at most {SHADER_EXPRESSIONS} are allowed")));
+    }
+    // No capability: no subgroups, 64-bit or 16-bit types, binding arrays, ray queries.
+    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).map_err(|e| {
+        let mut reason = e.as_inner().to_string();
+        let mut source = std::error::Error::source(e.as_inner());
+        while let Some(cause) = source {
+            reason = format!("{reason}: {cause}");
+            source = cause.source();
+        }
+        (e.location(wgsl).map(at), reason)
+    })?;
+    Ok(module)
+}
+
+fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
+    let gctx = module.to_ctx();
+    if let Some((handle, _)) = module.overrides.iter().next() {
+        return Err(refuse("override declarations are not allowed".to_owned(), module.overrides.get_span(handle)));
+    }
+    entry(module)?;
+
+    let mut bindings: Vec<Binding> = Vec::new();
+    let (mut private_bytes, mut workgroup_bytes) = (0u64, 0u64);
+    for (handle, global) in module.global_variables.iter() {
+        let span = module.global_variables.get_span(handle);
+        let name = global.name.as_deref().unwrap_or("?");
+        let bytes = u64::from(module.types[global.ty].inner.size(gctx));
+        match global.space {
+            AddressSpace::Private => private_bytes += bytes,
+            AddressSpace::WorkGroup => workgroup_bytes += bytes,
+            AddressSpace::Storage { access } => {
+                let binding = binding(name, global, access, bytes).map_err(|reason| refuse(reason, span))?;
+                if bindings.iter().any(|b| b.index == binding.index) {
+                    return Err(refuse(format!("binding {} is declared twice", binding.index), span));
+                }
+                bindings.push(binding);
+            }
+            _ => {
+                let reason = format!("variable {name:?} is in no private, workgroup or storage address space");
+                return Err(refuse(reason, span));
+            }
+        }
+        if private_bytes > u64::from(LOCAL_BYTES) {
+            return Err(refuse(format!("private variables take more than {LOCAL_BYTES} bytes"), span));
+        }
+        if workgroup_bytes > u64::from(WORKGROUP_BYTES) {
+            return Err(refuse(format!("workgroup variables take more than {WORKGROUP_BYTES} bytes"), span));
+        }
+    }
+    if bindings.len() > BINDINGS {
+        return Err(refuse(
+            format!("{} storage buffers, at most {BINDINGS} are allowed", bindings.len()),
+            Span::UNDEFINED,
+        ));
+    }
+    let functions = module.functions.iter().map(|(_, f)| f).chain(module.entry_points.iter().map(|e| &e.function));
+    for function in functions {
+        let mut local_bytes = 0u64;
+        for (handle, local) in function.local_variables.iter() {
+            local_bytes += u64::from(module.types[local.ty].inner.size(gctx));
+            if local_bytes > u64::from(LOCAL_BYTES) {
+                let name = function.name.as_deref().unwrap_or(ENTRY);
+                let reason = format!("variables of function {name:?} take more than {LOCAL_BYTES} bytes");
+                return Err(refuse(reason, function.local_variables.get_span(handle)));
+            }
+        }
+    }
+    types(module)?;
+    bindings.sort_by_key(|b| b.index);
+    Ok(bindings)
+}
+
+/// What validation without capabilities lets through and a kernel still has no use for.
+fn types(module: &naga::Module) -> Result<(), Refusal> {
+    for (handle, ty) in module.types.iter() {
+        let what = match ty.inner {
+            TypeInner::Image { .. } => "textures",
+            TypeInner::Sampler { .. } => "samplers",
+            TypeInner::BindingArray { .. } => "binding arrays",
+            TypeInner::AccelerationStructure { .. } | TypeInner::RayQuery { .. } => "ray queries",
+            TypeInner::CooperativeMatrix { .. } => "cooperative matrices",
+            TypeInner::Array { size: naga::ArraySize::Pending(_), .. } => "overridable array sizes",
+            _ => continue,
+        };
+        return Err(refuse(format!("{what} are not allowed"), module.types.get_span(handle)));
+    }
+    Ok(())
+}
+
+fn entry(module: &naga::Module) -> Result<(), Refusal> {
+    let [entry] = module.entry_points.as_slice() else {
+        let reason = format!("{} entry points, exactly one is needed", module.entry_points.len());
+        return Err(refuse(reason, Span::UNDEFINED));
+    };
+    if entry.stage != naga::ShaderStage::Compute || entry.name != ENTRY {
+        let reason = format!("entry point is {:?} {:?}, must be a compute {ENTRY:?}", entry.stage, entry.name);
+        return Err(refuse(reason, Span::UNDEFINED));
+    }
+    let [x, y, z] = entry.workgroup_size;
+    let invocations = u64::from(x) * u64::from(y) * u64::from(z);
+    if invocations > u64::from(INVOCATIONS_PER_WORKGROUP) || z > WORKGROUP_SIZE_Z {
+        let reason = format!(
+            "workgroup size {x} x {y} x {z}, at most {INVOCATIONS_PER_WORKGROUP} invocations and z {WORKGROUP_SIZE_Z}"
+        );
+        return Err(refuse(reason, Span::UNDEFINED));
+    }
+    Ok(())
+}
+
+fn binding(name: &str, global: &naga::GlobalVariable, access: StorageAccess, bytes: u64) -> Result<Binding, String> {
+    let Some(at) = global.binding.as_ref() else { return Err(format!("buffer {name:?} has no binding")) };
+    if at.group != 0 {
+        return Err(format!("buffer {name:?} is in group {}, only group 0 is allowed", at.group));
+    }
+    if at.binding > BINDING_INDEX {
+        return Err(format!("buffer {name:?} has binding {}, at most {BINDING_INDEX} is allowed", at.binding));
+    }
+    Ok(Binding { index: at.binding, writable: access.contains(StorageAccess::STORE), min_bytes: bytes })
+}
+
+fn refuse(reason: String, span: Span) -> Refusal {
+    Refusal { reason, span: Some(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;\n";
+
+    /// Checks that `wgsl` is refused with `needle` in the message, at `line` where one is given.
+    fn refused(wgsl: &str, line: Option<u32>, needle: &str) {
+        let Err(GpuLoadError::Shader { line: at, reason, shader }) = Shader::parse("s", wgsl) else {
+            panic!("accepted: {wgsl}");
+        };
+        assert_eq!(shader, "s");
+        assert!(reason.contains(needle), "{reason:?} lacks {needle:?}");
+        assert_eq!(at.map(|(l, _)| l), line, "{reason}");
+    }
+
+    #[test]
+    fn bindings_are_reflected() {
+        let shader = Shader::parse(
+            "s",
+            "struct Params { size: vec2<u32>, items: array<vec4<f32>> }
+             @group(0) @binding(3) var<storage, read> params: Params;
+             @group(0) @binding(1) var<storage, read_write> out: array<u32>;
+             @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+                 out[id.x] = params.size.x + u32(params.items[0].x);
+             }",
+        )
+        .expect("a plain shader");
+        let want =
+            [Binding { index: 1, writable: true, min_bytes: 4 }, Binding { index: 3, writable: false, min_bytes: 32 }];
+        assert_eq!(shader.bindings(), want);
+    }
+
+    #[test]
+    fn broken_text_is_refused_with_its_line() {
+        refused("fn main() {\n  let x = ;\n}", Some(2), "expected");
+        refused(&format!("{HEAD}@compute @workgroup_size(1) fn main() {{\n out[0] = 1.5;\n}}"), Some(3), "");
+        refused(&format!("{HEAD}@compute @workgroup_size(1) fn main() {{\n out[0] = nowhere;\n}}"), Some(3), "nowhere");
+    }
+
+    #[test]
+    fn only_storage_buffers_of_group_0() {
+        let main = "@compute @workgroup_size(1) fn main() { }";
+        for (declaration, needle) in [
+            ("@group(0) @binding(0) var t: texture_2d<f32>;", "address space"),
+            ("@group(0) @binding(0) var s: sampler;", "address space"),
+            ("@group(0) @binding(0) var<uniform> u: vec4<f32>;", "address space"),
+            ("@group(1) @binding(0) var<storage, read> b: array<u32>;", "group 1"),
+            ("@group(0) @binding(15) var<storage, read> b: array<u32>;", "binding 15"),
+            ("override n: u32 = 4;", "override"),
+            ("var<private> p: array<u32, 3000>;", "8192"),
+            ("var<workgroup> w: array<u32, 5000>;", "16384"),
+        ] {
+            refused(&format!("{declaration}\n{main}"), Some(1), needle);
+        }
+        let many: String =
+            (0..8).map(|i| format!("@group(0) @binding({i}) var<storage, read> b{i}: array<u32>;\n")).collect();
+        refused(&format!("{many}{main}"), None, "8 storage buffers");
+        refused(
+            &format!("{HEAD}@group(0) @binding(0) var<storage, read> again: array<u32>;\n{main}"),
+            Some(2),
+            "declared twice",
+        );
+    }
+
+    #[test]
+    fn one_compute_main_of_bounded_size() {
+        refused("fn helper() { }", None, "0 entry points");
+        refused("@compute @workgroup_size(1) fn other() { }", None, "\"other\"");
+        refused("@vertex fn main() -> @builtin(position) vec4<f32> { return vec4<f32>(); }", None, "Vertex");
+        refused("@compute @workgroup_size(257) fn main() { }", None, "257");
+        refused("@compute @workgroup_size(1, 1, 65) fn main() { }", None, "65");
+        let locals = "@compute @workgroup_size(1) fn main() {\n var a: array<u32, 3000>;\n a[0] = 1u;\n}";
+        refused(locals, Some(2), "8192");
+    }
+
+    #[test]
+    fn what_needs_a_capability_is_refused() {
+        for body in ["let x = subgroupAdd(1u);", "let x = 1lu;", "let x = f16(1.0);"] {
+            let wgsl = format!("@compute @workgroup_size(1) fn main() {{ {body} }}");
+            assert!(Shader::parse("s", &wgsl).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_is_an_error_not_a_crash() {
+        refused(&" ".repeat(SHADER_BYTES + 1), None, "at most");
+        refused(&format!("const x = {}1{};", "(".repeat(50_000), ")".repeat(50_000)), None, "");
+        refused(&format!("fn f() {}{}", "{".repeat(50_000), "}".repeat(50_000)), Some(1), "");
+        refused("\u{0}\u{202e}@@@", Some(1), "");
+    }
+}

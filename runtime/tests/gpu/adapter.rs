@@ -1,0 +1,39 @@
+//! Opening and naming the adapter.
+
+use p2c2r_runtime::gpu::{Gpu, GpuOpenError, GpuOptions};
+
+use crate::bench::adapter;
+
+#[test]
+fn a_second_open_measures_the_same_class() {
+    let Some(first) = adapter() else { return };
+    let second = Gpu::open(GpuOptions::default()).unwrap();
+    assert_eq!(first.info(), second.info());
+    let info = first.info();
+    assert!(["vulkan", "metal", "dx12"].contains(&info.backend.as_str()), "{}", info.backend);
+    assert!(!info.adapter.is_empty());
+}
+
+#[test]
+fn lavapipe_is_known_for_its_short_loops() {
+    let Some(gpu) = adapter() else { return };
+    if gpu.info().adapter.contains("llvmpipe") {
+        assert!(gpu.info().software);
+        assert!(!gpu.info().long_loops, "loops of 70,000 iterations now work: tell the docs");
+    } else {
+        eprintln!("SKIPPED: adapter is {:?}, not lavapipe", gpu.info().adapter);
+    }
+}
+
+#[test]
+fn software_adapters_can_be_left_out() {
+    let Some(gpu) = adapter() else { return };
+    match Gpu::open(GpuOptions { software: false }) {
+        Ok(hardware) => assert!(!hardware.info().software),
+        Err(error) => {
+            assert!(gpu.info().software);
+            assert!(matches!(error, GpuOpenError::NoAdapter { software_hidden: true, .. }), "{error}");
+            assert!(error.to_string().contains("excluded"), "{error}");
+        }
+    }
+}

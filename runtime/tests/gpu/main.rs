@@ -1,0 +1,9 @@
+//! The GPU extension on whatever adapter is there; lavapipe will do. Without one every test prints SKIPPED.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod adapter;
+mod bench;
+mod buffers;
+mod dispatch;
+mod faults;
+mod loading;
