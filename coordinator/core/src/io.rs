@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use p2c2r_protocol::message::{ClientToServer, PeerToServer, Refusal, ServerToClient, ServerToPeer};
 use p2c2r_protocol::Credits;
+use p2c2r_protocol::message::{ClientToServer, PeerToServer, Refusal, ServerToClient, ServerToPeer};
 use p2c2r_signing::{AccountId, BlobId, Manifest, ModuleId, PublicKey};
 
 use crate::record::Commit;
@@ -11,6 +11,20 @@ use crate::record::Commit;
 /// Milliseconds since the Unix epoch, as the shell's clock says. Never goes back between two inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub u64);
+
+impl Millis {
+    /// `ms` milliseconds later, or the end of time.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from here to `later`; 0 if that has passed.
+    #[must_use]
+    pub const fn until(self, later: Self) -> u64 {
+        later.0.saturating_sub(self.0)
+    }
+}
 
 /// A connection, numbered by the shell, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

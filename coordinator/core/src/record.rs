@@ -1,7 +1,8 @@
 //! What the market makes durable. A commit is applied whole or not at all; replaying all commits gives the same state.
 
 use p2c2r_protocol::Credits;
-use p2c2r_signing::{AccountId, Digest, Manifest, ModuleId, PublicKey, SessionId};
+use p2c2r_protocol::message::Standing;
+use p2c2r_signing::{AccountId, AttemptNonce, Digest, Manifest, ModuleId, PublicKey, Seal, SessionId, TaskId};
 
 use crate::io::{CommitId, Millis};
 
@@ -154,9 +155,9 @@ pub struct SettlementRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledExecution {
     /// The task.
-    pub task: p2c2r_signing::TaskId,
+    pub task: TaskId,
     /// The attempt.
-    pub nonce: p2c2r_signing::AttemptNonce,
+    pub nonce: AttemptNonce,
     /// The kernel.
     pub module: ModuleId,
     /// The peer.
@@ -170,11 +171,11 @@ pub struct SettledExecution {
     /// What the task cost its client (the same on every line of the task).
     pub task_cost: Credits,
     /// How it stands.
-    pub standing: p2c2r_protocol::message::Standing,
+    pub standing: Standing,
     /// What it earned.
     pub earned: Credits,
     /// The sealed vote.
-    pub seal: p2c2r_signing::Seal,
+    pub seal: Seal,
 }
 
 /// A peer's standing.
@@ -221,4 +222,94 @@ pub struct Snapshot {
     pub recent: Vec<SettlementRecord>,
     /// Peers' standings.
     pub peers: Vec<PeerRecord>,
+}
+
+/// Domain of the journal's chain.
+const CHAIN_DOMAIN: &str = "P2C2R 2026-11-22 journal v1";
+
+impl LedgerAccount {
+    /// Fixed layout for hashing: a tag, then the identity or zeros.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 17] {
+        let (tag, id) = match self {
+            Self::External => (0, [0; 16]),
+            Self::Platform => (1, [0; 16]),
+            Self::Available(account) => (2, *account.as_bytes()),
+            Self::Held(session) => (3, *session.as_bytes()),
+        };
+        let mut out = [tag; 17];
+        out[1..].copy_from_slice(&id);
+        out
+    }
+}
+
+impl TransferKind {
+    /// Fixed number for hashing and storing.
+    #[must_use]
+    pub const fn tag(self) -> u8 {
+        match self {
+            Self::Deposit => 0,
+            Self::Hold => 1,
+            Self::PostPeer => 2,
+            Self::PostPlatform => 3,
+            Self::Void => 4,
+            Self::Expire => 5,
+        }
+    }
+}
+
+impl Transfer {
+    /// Whether this line is unchanged and comes right after the line whose chain is `previous` (zeros for the first).
+    #[must_use]
+    pub fn follows(&self, previous: Digest) -> bool {
+        Self { chain: previous, ..self.clone() }.chained().chain == self.chain
+    }
+
+    /// The line with its own chain, from one that carries its predecessor's.
+    pub(crate) fn chained(self) -> Self {
+        let mut h = blake3::Hasher::new_derive_key(CHAIN_DOMAIN);
+        h.update(self.chain.as_bytes());
+        h.update(&self.id);
+        h.update(&[self.kind.tag()]);
+        h.update(&self.debit.to_bytes());
+        h.update(&self.credit.to_bytes());
+        h.update(&self.amount.nano_usd().to_le_bytes());
+        h.update(&self.at.0.to_le_bytes());
+        Self { chain: Digest::from_bytes(*h.finalize().as_bytes()), ..self }
+    }
+}
+
+impl SettledExecution {
+    /// Bytes of [`Self::leaf`].
+    pub const LEAF_BYTES: usize = 177;
+
+    /// The leaf of the settlement's Merkle tree, little-endian: task (16), nonce (16), module (32), peer (32),
+    /// session (16), number (8), units (8), task cost (8), standing (1: agreed 0, outvoted 1, void 2), earned (8), seal (32).
+    #[must_use]
+    pub fn leaf(&self) -> [u8; Self::LEAF_BYTES] {
+        let standing = match self.standing {
+            Standing::Agreed => 0u8,
+            Standing::Outvoted => 1,
+            Standing::Void => 2,
+        };
+        let mut out = [0; Self::LEAF_BYTES];
+        let mut at = 0;
+        for part in [
+            &self.task.as_bytes()[..],
+            self.nonce.as_bytes(),
+            self.module.as_bytes(),
+            self.peer.as_bytes(),
+            self.session.as_bytes(),
+            &self.number.to_le_bytes(),
+            &self.units.to_le_bytes(),
+            &self.task_cost.nano_usd().to_le_bytes(),
+            &[standing],
+            &self.earned.nano_usd().to_le_bytes(),
+            self.seal.as_bytes(),
+        ] {
+            out[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        out
+    }
 }

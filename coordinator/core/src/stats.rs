@@ -50,7 +50,7 @@ pub struct Stats {
     /// Gauge: attempts running at peers.
     pub running: u64,
     /// Gauge: tasks decided and not yet in a batch.
-    pub undurable: u64,
+    pub unsettled: u64,
     /// Gauge: commits handed to the store and not yet durable.
     pub commits_in_flight: u64,
 }

@@ -4,6 +4,7 @@ use p2c2r_protocol::Credits;
 use p2c2r_signing::{AccountId, ModuleId, SessionId};
 
 use super::Market;
+use crate::ledger::Ledger;
 use crate::record::{KernelRecord, PeerRecord};
 use crate::stats::Stats;
 
@@ -27,6 +28,8 @@ pub struct SessionView {
     pub session: SessionId,
     /// Whose.
     pub account: AccountId,
+    /// The client's own number of it.
+    pub number: u64,
     /// Whether its client is connected.
     pub connected: bool,
     /// What was put on hold.
@@ -40,73 +43,101 @@ pub struct SessionView {
 }
 
 impl Market {
-    /// Counters and gauges.
+    /// Counters, and gauges as they are now.
     #[must_use]
-    pub fn stats(&self) -> &Stats {
-        &self.stats
+    pub fn stats(&self) -> Stats {
+        let peers = self.conns.values().filter(|conn| matches!(conn, super::Conn::Peer(_))).count() as u64;
+        Stats {
+            clients: self.conns.len() as u64 - peers,
+            peers,
+            sessions: self.sessions.len() as u64,
+            tasks: self.tasks.len() as u64,
+            pending: self.queue.len() as u64,
+            unsettled: self.decided.len() as u64,
+            commits_in_flight: self.commits.in_flight() as u64,
+            ..self.stats.clone()
+        }
     }
 
     /// What an account may spend; `None` if there is no such account.
     #[must_use]
     pub fn balance(&self, account: AccountId) -> Option<Credits> {
-        let _ = account;
-        None
+        self.ledger.available(account)
     }
 
     /// What the platform earned.
     #[must_use]
     pub fn platform(&self) -> Credits {
-        Credits::ZERO
+        self.ledger.platform()
     }
 
     /// Every account with its balance, in order.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, Credits)> + '_ {
-        std::iter::empty()
+        self.ledger.accounts()
     }
 
     /// Every peer known, in order of its key.
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
-        std::iter::empty()
+        self.peers.iter().map(|peer| PeerView {
+            record: peer.standing.record.clone(),
+            online: peer.link.is_some(),
+            suspended: peer.standing.suspended(self.now),
+            running: peer.link.as_ref().map_or(0, |link| link.running.len()),
+        })
     }
 
     /// Every open session, in order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionView> + '_ {
-        std::iter::empty()
+        self.sessions.iter().map(|session| SessionView {
+            session: session.id,
+            account: session.account,
+            number: session.number,
+            connected: session.conn.is_some(),
+            budget: session.budget,
+            spent: session.budget.checked_sub(self.ledger.held(session.id)).unwrap_or(Credits::ZERO),
+            reserved: session.reserved,
+            tasks: session.tasks.len(),
+        })
     }
 
     /// A registered kernel.
     #[must_use]
     pub fn kernel(&self, module: ModuleId) -> Option<&KernelRecord> {
-        let _ = module;
-        None
+        self.kernels.get(&module)
     }
 
     /// Every registered kernel, in order.
     pub fn kernels(&self) -> impl Iterator<Item = &KernelRecord> + '_ {
-        std::iter::empty()
+        self.kernels.values()
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Whether the sum over all ledger accounts is zero and only the outside is negative.
     #[must_use]
     pub fn ledger_balanced(&self) -> bool {
-        true
+        self.ledger.balanced()
     }
 
     /// Lines of the journal.
     #[must_use]
     pub fn journal_lines(&self) -> u64 {
-        0
+        self.ledger.lines()
     }
 
     /// Number of the last settlement batch.
     #[must_use]
     pub fn last_batch(&self) -> u64 {
-        0
+        self.ledger.last_batch()
     }
 
     /// Whether a drained market has nothing left to do: no task, no undurable commit. Holds stay open for the restart.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        true
+        self.tasks.len() == 0 && self.commits.in_flight() == 0
     }
 }

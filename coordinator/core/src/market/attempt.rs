@@ -1,0 +1,146 @@
+//! Peers coming, offering, failing and going, and what that means for the attempts they run.
+
+use std::collections::BTreeSet;
+
+use p2c2r_protocol::limits::{CLASSES_PER_PEER, SLOTS_PER_PEER};
+use p2c2r_protocol::message::{OfferedClass, Refusal, ServerToPeer};
+use p2c2r_signing::{AccountId, PublicKey, Ticket};
+
+use super::{Conn, Market};
+use crate::io::{ConnId, Millis};
+use crate::peers::ClassKey;
+use crate::task::{AttemptState, Phase};
+
+impl Market {
+    pub(super) fn peer_connected(&mut self, conn: ConnId, account: AccountId, key: PublicKey) {
+        if !self.has_room(conn) {
+            return;
+        }
+        if self.ledger.available(account).is_none() {
+            self.close(conn, Refusal::Forbidden, format!("account {account} is not open"));
+            return;
+        }
+        let before = self.peers.find(&key).and_then(|id| self.peers.get(id)?.link.as_ref().map(|link| link.conn));
+        if let Some(before) = before {
+            self.close(before, Refusal::Protocol, "its key connected again".to_owned());
+        }
+        let limit = self.config.limits.peers_known;
+        if self.peers.find(&key).is_none() && self.peers.known() >= limit {
+            self.close(conn, Refusal::Unavailable, format!("{limit} peers are known, which is all there may be"));
+            return;
+        }
+        let id = self.peers.ensure(key, account, &self.config);
+        self.peers.link(id, conn, account);
+        self.conns.insert(conn, Conn::Peer(id));
+        let repeat = self.peers.get_mut(id).map(|peer| peer.unacked.repeat(&self.config.limits)).unwrap_or_default();
+        for message in repeat {
+            self.to_peer(conn, message);
+        }
+        if self.draining {
+            self.to_peer(conn, ServerToPeer::Draining);
+        }
+    }
+
+    pub(super) fn offer(&mut self, conn: ConnId, peer: usize, slots: u16, classes: &[OfferedClass]) {
+        if slots > SLOTS_PER_PEER || classes.len() > CLASSES_PER_PEER {
+            let (most_slots, most_classes) = (SLOTS_PER_PEER, CLASSES_PER_PEER);
+            let message =
+                format!("{slots} slots and {} classes; at most {most_slots} and {most_classes}", classes.len());
+            self.close(conn, Refusal::Limit, message);
+            return;
+        }
+        let offers: BTreeSet<_> = classes.iter().map(|o| ClassKey { path: o.path, class: o.class }).collect();
+        let new = offers.iter().filter(|class| !self.peers.pool.contains(class)).count();
+        let (known, limit) = (self.peers.pool.class_count(), self.config.limits.classes);
+        if new > 0 && known + new > limit {
+            let message = format!("{new} new classes on top of {known}, at most {limit} fit");
+            self.close(conn, Refusal::Limit, message);
+            return;
+        }
+        self.peers.offer(peer, usize::from(slots), offers.into_iter().collect(), self.now);
+        self.work_for(peer);
+    }
+
+    /// A peer's connection is over: whatever it ran is missing, and may come back with it.
+    pub(super) fn peer_gone(&mut self, peer: usize) {
+        let running = self.peers.unlink(peer);
+        for task in running {
+            self.lose(task, peer, AttemptState::Missing);
+        }
+    }
+
+    pub(super) fn peer_fault(&mut self, conn: ConnId, peer: usize, ticket: &[u8]) {
+        let Some(ticket) = self.open_ticket(conn, peer, ticket) else { return };
+        let Some(key) = self.tasks.find(&ticket.task) else { return };
+        let attempt = self.tasks.get(key).and_then(|t| t.attempts.iter().find(|a| a.nonce == ticket.nonce));
+        if attempt.is_some_and(|a| a.state == AttemptState::Running(peer)) {
+            self.lose(key, peer, AttemptState::Faulted);
+            self.work_for(peer);
+        }
+    }
+
+    /// The ticket of a message, if it is this peer's; else the connection is closed.
+    pub(super) fn open_ticket(&mut self, conn: ConnId, peer: usize, ticket: &[u8]) -> Option<Ticket> {
+        let key = self.peers.get(peer)?.standing.record.key;
+        let why = match Ticket::open(ticket, &self.key) {
+            Ok(ticket) if ticket.peer == key => return Some(ticket),
+            Ok(ticket) => format!("a ticket of peer {}", ticket.peer),
+            Err(error) => error.to_string(),
+        };
+        self.close(conn, Refusal::Protocol, why);
+        None
+    }
+
+    /// Time alone moved a task on.
+    pub(super) fn task_due(&mut self, key: usize) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        task.timer = None;
+        if task.phase != Phase::Undecided {
+            return;
+        }
+        if task.ends() <= self.now {
+            if task.is_queued() {
+                self.refuse_queued(key, Refusal::Deadline, "no peer was free before its deadline");
+            } else {
+                self.give_up(key, Refusal::Deadline);
+            }
+            return;
+        }
+        for peer in late(task.attempts.iter().map(|a| (a.state, a.until)), self.now) {
+            self.lose(key, peer, AttemptState::Missing);
+            self.work_for(peer);
+        }
+        self.time_task(key);
+    }
+
+    /// An attempt that `peer` was running brought no outcome. Counts against its availability.
+    fn lose(&mut self, key: usize, peer: usize, state: AttemptState) {
+        self.stop(key, peer, state);
+        self.stats.faults += 1;
+        let resumes = self.peers.fault(peer, self.now, &self.config);
+        self.time_peer(peer, resumes);
+        self.complete(key);
+        self.time_task(key);
+    }
+
+    /// Ends the attempt of a task that `peer` is running.
+    pub(super) fn stop(&mut self, key: usize, peer: usize, state: AttemptState) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let running = task.attempts.iter_mut().find(|a| a.state == AttemptState::Running(peer));
+        if let Some(attempt) = running {
+            attempt.state = state;
+            self.stats.running = self.stats.running.saturating_sub(1);
+            self.peers.finish(peer, key, self.now);
+        }
+    }
+}
+
+/// The peers whose attempts are past their limit.
+fn late(attempts: impl Iterator<Item = (AttemptState, Millis)>, now: Millis) -> Vec<usize> {
+    attempts
+        .filter_map(|(state, until)| match state {
+            AttemptState::Running(peer) if until <= now => Some(peer),
+            _ => None,
+        })
+        .collect()
+}

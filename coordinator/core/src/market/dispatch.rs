@@ -1,0 +1,191 @@
+//! Who runs what: choosing peers for new tasks, another peer where one failed or voices differ, and work for a peer
+//! that has a slot again.
+
+use p2c2r_protocol::message::{Refusal, ServerToPeer};
+use p2c2r_signing::{SessionId, Ticket};
+
+use super::{Market, Refused};
+use crate::io::Output;
+use crate::peers::ClassKey;
+use crate::task::{Attempt, AttemptState, Needs, Phase, Place};
+
+/// Classes of a path looked at for one task, those with the most owners first: votes only compare inside one.
+const CLASSES_TRIED: usize = 4;
+
+/// Whether a task can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// In this class, now.
+    Now(ClassKey),
+    /// There are peers enough, but they are busy or others wait for them.
+    Later,
+}
+
+impl Market {
+    /// Where a new task of these needs goes.
+    pub(super) fn choose(&self, needs: Needs, replicas: u8) -> Result<Choice, Refused> {
+        let wanted = usize::from(replicas);
+        let mut most = 0;
+        let mut free = None;
+        for &path in needs.paths() {
+            for (class, owners) in self.peers.pool.ranked(path).take(CLASSES_TRIED) {
+                most = most.max(owners);
+                if free.is_none() && self.peers.pool.free_owners(&class) >= wanted {
+                    free = Some(class);
+                }
+            }
+        }
+        if most < wanted {
+            let message = format!("{replicas} replicas need as many owners with peers of one class, there are {most}");
+            return Err((Refusal::NoPeers, message));
+        }
+        match free {
+            Some(class) if !self.queue.has((needs, replicas)) => Ok(Choice::Now(class)),
+            _ => Ok(Choice::Later),
+        }
+    }
+
+    /// Gives a queued task its first attempts.
+    pub(super) fn start(&mut self, key: usize, class: ClassKey) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        task.place = Place::Class(class);
+        for _ in 0..task.replicas {
+            self.issue(key, class);
+        }
+        // Free owners were counted before, so this finds nothing to do unless that count was wrong.
+        self.complete(key);
+    }
+
+    /// Gives a task one attempt at a random free peer of an owner that has none of it; false if there is none.
+    fn issue(&mut self, key: usize, class: ClassKey) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let Some(id) = self.peers.pool.pick(&class, &task.owners(), &mut self.dice) else { return false };
+        let Some(peer) = self.peers.get(id) else { return false };
+        let Some(link) = &peer.link else { return false };
+        let (conn, record) = (link.conn, &peer.standing.record);
+        let nonce = self.dice.nonce();
+        let until = task.ends();
+        let ticket = Ticket {
+            session: task.session,
+            task: task.id,
+            peer: record.key,
+            nonce,
+            module: task.module,
+            class: class.class,
+            input: task.digest,
+            replicas: task.replicas,
+            number: task.number,
+            rate: task.rate.nano_usd(),
+            max_units: task.max_units,
+            issued_ms: self.now.0,
+        };
+        let message = ServerToPeer::Assign {
+            ticket: ticket.seal(&self.key),
+            task: task.id,
+            nonce,
+            module: task.module,
+            class: class.class,
+            blobs: task.blobs.clone(),
+            seed: task.seed,
+            max_units: task.max_units,
+            deadline_ms: u32::try_from(self.now.until(until)).unwrap_or(u32::MAX),
+        };
+        self.stats.attempts += 1;
+        if task.attempts.len() >= usize::from(task.replicas) {
+            self.stats.reissues += 1;
+        }
+        let (peer, owner) = (record.key, record.account);
+        task.attempts.push(Attempt { nonce, peer, owner, until, state: AttemptState::Running(id) });
+        self.out.push_back(Output::ToPeer { conn, message, payload: task.input.clone() });
+        self.peers.start(id, key, self.now);
+        self.stats.running += 1;
+        true
+    }
+
+    /// Makes sure that a task has attempts enough to reach its quorum, or waits for a peer, or is given up.
+    pub(super) fn complete(&mut self, key: usize) {
+        let Some(task) = self.tasks.get(key) else { return };
+        let Place::Class(class) = task.place else { return };
+        if task.phase != Phase::Undecided {
+            return;
+        }
+        let most = usize::from(task.replicas) + usize::from(self.config.extra_attempts);
+        let missing = usize::from(task.tally.missing()).saturating_sub(task.running());
+        let may_issue = if self.draining { 0 } else { most.saturating_sub(task.attempts.len()) };
+        let issued = (0..missing.min(may_issue)).take_while(|_| self.issue(key, class)).count();
+        let Some(task) = self.tasks.get(key) else { return };
+        let short = issued < missing;
+        // Somebody else might still come: a peer of an owner that was not asked, or a result thought lost.
+        let other = may_issue > issued && self.peers.pool.has_other_owner(&class, &task.owners());
+        if short && task.running() == 0 && !other && !task.may_come_back() {
+            self.give_up(key, Refusal::NoPeers);
+            return;
+        }
+        self.wait(key, short && may_issue > issued);
+        if issued > 0 {
+            self.time_task(key);
+        }
+    }
+
+    /// Puts a task into the list of those that wait for another peer, or takes it out.
+    pub(super) fn wait(&mut self, key: usize, waiting: bool) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let Place::Class(class) = task.place else { return };
+        if std::mem::replace(&mut task.waiting, waiting) == waiting {
+            return;
+        }
+        if waiting {
+            self.reissues.insert(class, task.verify_by, key);
+        } else {
+            self.reissues.remove(class, task.verify_by, key);
+        }
+    }
+
+    /// A peer has a free slot: first tasks that wait for another attempt, then new ones.
+    pub(super) fn work_for(&mut self, peer: usize) {
+        if self.draining || (self.reissues.is_empty() && self.queue.is_empty()) {
+            return;
+        }
+        if !self.reissues.is_empty() {
+            let link = self.peers.get(peer).and_then(|peer| peer.link.as_ref());
+            let classes = link.map(|link| link.offers.clone()).unwrap_or_default();
+            for class in classes {
+                for task in self.reissues.next(class) {
+                    self.complete(task);
+                }
+            }
+        }
+        for line in self.queue.lines() {
+            while let Some(task) = self.queue.front(line) {
+                let Some(class) = self.free_class(line.0, line.1) else { break };
+                self.queue.pop(line);
+                self.start(task, class);
+            }
+        }
+    }
+
+    /// The best class with enough free owners.
+    fn free_class(&self, needs: Needs, replicas: u8) -> Option<ClassKey> {
+        let pool = &self.peers.pool;
+        needs.paths().iter().find_map(|&path| {
+            let mut classes = pool.ranked(path).take(CLASSES_TRIED);
+            classes.find(|(class, _)| pool.free_owners(class) >= usize::from(replicas)).map(|(class, _)| class)
+        })
+    }
+
+    /// Takes a task out of everything but its session's history.
+    pub(super) fn forget(&mut self, key: usize) {
+        self.wait(key, false);
+        let Some(task) = self.tasks.remove(key) else { return };
+        if let Some(at) = task.timer {
+            self.timers.remove(&(at, super::timer::Timer::Task(key)));
+        }
+        let session: SessionId = task.session;
+        if task.phase == Phase::Undecided
+            && let Some(session) = self.sessions.get_mut(session)
+        {
+            session.unreserve(task.reserve);
+        }
+        self.end_if_over(session);
+    }
+}

@@ -1,0 +1,190 @@
+//! A peer's result: check ticket and seal, count the vote, answer for what is over already.
+
+use bytes::Bytes;
+use p2c2r_protocol::Credits;
+use p2c2r_protocol::limits::REPLICAS;
+use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, ServerToPeer, SettledAttempt, Standing};
+use p2c2r_signing::{Ballot, Digest, Outcome, Seal, Ticket, TraceRoot, Vote};
+
+use super::Market;
+use super::submit::price;
+use crate::identity::task_id;
+use crate::io::ConnId;
+use crate::quorum::Tally;
+use crate::session::SessionState;
+use crate::task::{Attempt, AttemptState, Needs, Phase, Place, Task};
+
+/// What a peer says came out.
+pub(super) struct Answer {
+    pub(super) outcome: Outcome,
+    pub(super) units: u64,
+    pub(super) trace_root: TraceRoot,
+    pub(super) seal: Seal,
+    pub(super) output: Bytes,
+}
+
+impl Market {
+    pub(super) fn result(&mut self, conn: ConnId, peer: usize, ticket: &[u8], answer: Answer) {
+        let Some(ticket) = self.open_ticket(conn, peer, ticket) else { return };
+        let Some((key, attempt)) = self.attempt_of(peer, &ticket) else {
+            self.stats.results_late += 1;
+            self.answer_late(conn, peer, &ticket);
+            return;
+        };
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let state = task.attempts[attempt].state;
+        if let AttemptState::Voted { .. } = state {
+            // Sent again; the batch it is in will answer it.
+            self.stats.results_late += 1;
+            return;
+        }
+        let ballot = Ballot {
+            task: task.id,
+            module: task.module,
+            class: ticket.class,
+            input: task.digest,
+            outcome: answer.outcome,
+            output: Digest::of(&answer.output),
+            units: answer.units,
+            trace_root: answer.trace_root,
+        };
+        let vote = ballot.vote();
+        let sealed = vote.seal(&ticket.peer, &ticket.nonce) == answer.seal;
+        let within = answer.units <= task.max_units && answer.output.len() as u64 <= task.output_bytes;
+        let counts = (sealed && within).then_some(vote);
+        let voted = AttemptState::Voted { vote: counts, units: answer.units, seal: answer.seal };
+        self.stats.votes += 1;
+        match state {
+            AttemptState::Running(peer) => self.stop(key, peer, voted),
+            _ => task.attempts[attempt].state = voted,
+        }
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.standing.answered();
+        }
+        match counts {
+            Some(vote) => self.count(key, vote, answer),
+            None => self.complete(key),
+        }
+        if sealed {
+            self.work_for(peer);
+        } else {
+            let why = "the seal does not fit result, ticket and key".to_owned();
+            self.close(conn, Refusal::Protocol, why);
+        }
+    }
+
+    /// Counts a vote of a task that may be decided already: then the settlement sees whether it agrees.
+    fn count(&mut self, key: usize, vote: Vote, answer: Answer) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if task.phase != Phase::Undecided {
+            return;
+        }
+        if task.tally.cast(vote) {
+            self.confirm(key, vote, answer);
+            return;
+        }
+        if task.mode == Mode::Provisional && task.delivered.is_none() && self.now < task.deadline {
+            task.delivered = Some(vote);
+            let Task { session, number, id, .. } = *task;
+            let Answer { outcome, units, output, .. } = answer;
+            let message = ServerToClient::TaskResult { number, task: id, outcome, units, confirmed: false };
+            self.to_session(session, message, output);
+        }
+        self.complete(key);
+    }
+
+    /// The task and attempt of a ticket. A task from before a restart is rebuilt, an attempt from before it taken on.
+    fn attempt_of(&mut self, peer: usize, ticket: &Ticket) -> Option<(usize, usize)> {
+        let key = match self.tasks.find(&ticket.task) {
+            Some(key) => key,
+            None => self.recover(ticket)?,
+        };
+        let task = self.tasks.get_mut(key)?;
+        if let Some(at) = task.attempts.iter().position(|a| a.nonce == ticket.nonce) {
+            return Some((key, at));
+        }
+        let owner = self.peers.get(peer)?.standing.record.account;
+        let most = usize::from(task.replicas) + usize::from(self.config.extra_attempts);
+        let fits = task.place == Place::Recovered(ticket.class)
+            && task.module == ticket.module
+            && task.digest == ticket.input
+            && task.attempts.len() < most
+            && task.attempts.iter().all(|a| a.owner != owner);
+        fits.then(|| {
+            let (nonce, peer, until) = (ticket.nonce, ticket.peer, task.deadline);
+            task.attempts.push(Attempt { nonce, peer, owner, until, state: AttemptState::Missing });
+            (key, task.attempts.len() - 1)
+        })
+    }
+
+    /// Rebuilds a task from the ticket of an attempt that was given out before a restart. Only a session from before
+    /// it can have such tasks, and only under numbers that are not over.
+    fn recover(&mut self, ticket: &Ticket) -> Option<usize> {
+        let session = self.sessions.get(ticket.session)?;
+        let kernel = self.kernels.get(&ticket.module)?;
+        let rate = Credits::from_nano_usd(ticket.rate);
+        let reserve = price(rate, ticket.max_units, ticket.replicas)?;
+        let left = self.ledger.held(session.id).checked_sub(session.reserved)?;
+        let recoverable = session.restored_at.is_some_and(|at| ticket.issued_ms <= at.0)
+            && session.state != SessionState::Opening
+            && !session.finished.contains(ticket.number)
+            && !session.tasks.contains_key(&ticket.number)
+            && ticket.task == task_id(ticket.session, ticket.number)
+            && (1..=REPLICAS).contains(&ticket.replicas)
+            && reserve <= left
+            && self.tasks.len() < self.config.limits.tasks;
+        if !recoverable {
+            return None;
+        }
+        let deadline = self.now.plus(self.config.hold_grace_ms.max(1));
+        let needs = Needs::of(&kernel.manifest);
+        let key = self.tasks.insert(Task {
+            id: ticket.task,
+            session: ticket.session,
+            number: ticket.number,
+            module: ticket.module,
+            needs,
+            digest: ticket.input,
+            input: Bytes::new(),
+            blobs: Vec::new(),
+            seed: 0,
+            priority: 0,
+            mode: Mode::Provisional,
+            replicas: ticket.replicas,
+            max_units: ticket.max_units,
+            output_bytes: kernel.manifest.limits.output_bytes,
+            rate,
+            reserve,
+            deadline,
+            verify_by: deadline,
+            timer: None,
+            place: Place::Recovered(ticket.class),
+            attempts: Vec::new(),
+            tally: Tally::new(ticket.replicas),
+            phase: Phase::Undecided,
+            delivered: None,
+            waiting: false,
+        });
+        if let Some(session) = self.sessions.get_mut(ticket.session) {
+            session.reserve(reserve);
+            session.tasks.insert(ticket.number, key);
+        }
+        self.stats.tasks_recovered += 1;
+        self.time_task(key);
+        Some(key)
+    }
+
+    /// Answers a result for something that is over, so that its peer forgets it.
+    fn answer_late(&mut self, conn: ConnId, peer: usize, ticket: &Ticket) {
+        if self.commits.settles(&ticket.peer, &ticket.nonce) {
+            return;
+        }
+        let known = self.peers.get(peer).and_then(|peer| peer.unacked.find(&ticket.nonce));
+        let message = known.unwrap_or_else(|| ServerToPeer::Settled {
+            batch: self.ledger.last_batch(),
+            root: self.last_root,
+            entries: vec![SettledAttempt { nonce: ticket.nonce, standing: Standing::Void, earned: Credits::ZERO }],
+        });
+        self.to_peer(conn, message);
+    }
+}

@@ -1,0 +1,149 @@
+//! Settlement batches: cut about once a second, told to peers once durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use p2c2r_protocol::message::{SettledAttempt, Standing};
+use p2c2r_signing::{Digest, PublicKey, SessionId};
+
+use super::Market;
+use super::commit::After;
+use super::verdict::cost_of;
+use crate::record::Record;
+use crate::settlement::{DecidedTask, Execution, Settlement, settle};
+use crate::task::{AttemptState, Phase, Task};
+
+impl Market {
+    pub(super) fn settle_due(&mut self) {
+        self.settle_at = None;
+        if self.decided.is_empty() {
+            return;
+        }
+        if self.commits.in_flight() < self.config.limits.commits_in_flight {
+            self.cut();
+        }
+        if !self.decided.is_empty() {
+            // The store is behind, or there is more than one batch holds: the rest comes next time.
+            let behind = self.commits.in_flight() >= self.config.limits.commits_in_flight;
+            let wait = if behind { self.config.settle_every_ms.max(1) } else { 0 };
+            self.settle_at = Some(self.now.plus(wait));
+        }
+    }
+
+    /// Settles the tasks decided so far, as many as a batch holds.
+    fn cut(&mut self) {
+        let mut tasks: Vec<DecidedTask> = Vec::new();
+        let mut executions = 0;
+        while executions < self.config.limits.batch_executions {
+            let Some(key) = self.decided.pop_front() else { break };
+            let Some(task) = self.tasks.get(key) else { continue };
+            let decided = decided_task(task);
+            executions += decided.executions.len();
+            tasks.push(decided);
+            self.leave(key);
+        }
+        let batch = self.ledger.last_batch() + 1;
+        let share = self.config.peer_share_percent;
+        let mut settlement = settle(batch, self.now, share, &tasks);
+        let transfers = match self.ledger.post(batch, &settlement.legs, self.now) {
+            Ok(transfers) => transfers,
+            Err(error) => {
+                // Only a bug can charge a hold more than it holds. Then nobody is charged and nobody paid.
+                debug_assert!(false, "batch {batch}: {error}");
+                tasks.iter_mut().for_each(void);
+                settlement = settle(batch, self.now, share, &tasks);
+                self.ledger.post(batch, &settlement.legs, self.now).unwrap_or_default()
+            }
+        };
+        let Settlement { record, entries, .. } = settlement;
+        self.last_root = record.root;
+        self.count_batch(&record);
+        for (task, at) in tasks.iter().flat_map(|t| t.executions.iter().map(|e| e.owner)).zip(&record.executions_detail)
+        {
+            let peer = self.peers.ensure(at.peer, task, &self.config);
+            let resumes = self.peers.settled(peer, at.standing, at.earned, self.now, &self.config);
+            self.time_peer(peer, resumes);
+        }
+        let sessions: BTreeSet<SessionId> = tasks.iter().map(|t| t.session).collect();
+        let root = record.root;
+        let mut records: Vec<Record> = transfers.into_iter().map(Record::Transfer).collect();
+        records.push(Record::Settlement(record));
+        records.extend(self.peers.changed().into_iter().map(Record::Peer));
+        self.commit(records, After::Settled { batch, root, entries });
+        for session in sessions {
+            self.end_if_over(session);
+        }
+    }
+
+    /// Takes a decided task out: from now on its number is over.
+    fn leave(&mut self, key: usize) {
+        let Some(task) = self.tasks.get(key) else { return };
+        let cost = cost_of(task.phase);
+        if let Some(session) = self.sessions.get_mut(task.session) {
+            session.tasks.remove(&task.number);
+            session.finished.insert(task.number);
+            if let Some(cost) = cost {
+                session.unreserve(cost);
+            }
+        }
+        self.tasks.remove(key);
+    }
+
+    fn count_batch(&mut self, record: &crate::record::SettlementRecord) {
+        self.stats.batches += 1;
+        self.stats.charged_nano_usd += record.charged.nano_usd();
+        self.stats.paid_nano_usd += record.paid.nano_usd();
+        self.stats.fee_nano_usd += record.fee.nano_usd();
+        for execution in &record.executions_detail {
+            match execution.standing {
+                Standing::Agreed => self.stats.votes_agreed += 1,
+                Standing::Outvoted => self.stats.votes_outvoted += 1,
+                Standing::Void => {}
+            }
+        }
+    }
+
+    /// A batch is durable: its peers may forget their tickets.
+    pub(super) fn tell_peers(&mut self, batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>>) {
+        for (key, entries) in entries {
+            let Some(peer) = self.peers.find(&key).and_then(|id| self.peers.get_mut(id)) else { continue };
+            peer.unacked.push(batch, root, entries, &self.config.limits);
+            let Some(conn) = peer.link.as_ref().map(|link| link.conn) else { continue };
+            for message in peer.unacked.newest(&self.config.limits) {
+                self.to_peer(conn, message);
+            }
+        }
+    }
+}
+
+/// What is settled of a task: the attempts that brought a result.
+fn decided_task(task: &Task) -> DecidedTask {
+    let executions = task.attempts.iter().filter_map(|attempt| match attempt.state {
+        AttemptState::Voted { vote, units, seal } => Some(Execution {
+            nonce: attempt.nonce,
+            peer: attempt.peer,
+            owner: attempt.owner,
+            units,
+            standing: match (task.phase, vote) {
+                (Phase::Confirmed(winner, _), Some(vote)) if vote == winner => Standing::Agreed,
+                // A result that broke a rule is wrong whatever the others say.
+                (Phase::Confirmed(..), _) | (_, None) => Standing::Outvoted,
+                (Phase::Unverified | Phase::Undecided, Some(_)) => Standing::Void,
+            },
+            seal,
+        }),
+        AttemptState::Running(_) | AttemptState::Missing | AttemptState::Faulted => None,
+    });
+    DecidedTask {
+        task: task.id,
+        session: task.session,
+        number: task.number,
+        module: task.module,
+        cost: cost_of(task.phase),
+        executions: executions.collect(),
+    }
+}
+
+fn void(task: &mut DecidedTask) {
+    task.cost = None;
+    task.executions.iter_mut().for_each(|e| e.standing = Standing::Void);
+}

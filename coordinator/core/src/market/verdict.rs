@@ -1,0 +1,111 @@
+//! The end of a task's running: a quorum, or no hope of one.
+
+use bytes::Bytes;
+use p2c2r_protocol::Credits;
+use p2c2r_protocol::message::{Refusal, ServerToClient, ServerToPeer, Verdict};
+use p2c2r_signing::Vote;
+
+use super::Market;
+use super::result::Answer;
+use super::submit::price;
+use crate::task::{AttemptState, Phase, Task};
+
+impl Market {
+    /// Enough attempts cast `vote`; `answer` is the one that made it so.
+    pub(super) fn confirm(&mut self, key: usize, vote: Vote, answer: Answer) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        // Units of a vote are at most the units reserved for.
+        let cost = price(task.rate, answer.units, task.replicas).unwrap_or(task.reserve).min(task.reserve);
+        task.phase = Phase::Confirmed(vote, cost);
+        let Task { id, session, number, reserve, delivered, .. } = *task;
+        let Answer { outcome, units, output, .. } = answer;
+        if let (Some(session), Some(rest)) = (self.sessions.get_mut(session), reserve.checked_sub(cost)) {
+            session.unreserve(rest);
+        }
+        self.stats.tasks_confirmed += 1;
+        let (verdict, payload) = match delivered {
+            Some(before) if before != vote => {
+                self.stats.tasks_revoked += 1;
+                (Verdict::Revoked { cost, outcome, units }, output)
+            }
+            Some(_) => (Verdict::Confirmed { cost }, Bytes::new()),
+            None => {
+                let message = ServerToClient::TaskResult { number, task: id, outcome, units, confirmed: true };
+                self.to_session(session, message, output);
+                (Verdict::Confirmed { cost }, Bytes::new())
+            }
+        };
+        self.to_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
+        self.decided(key);
+    }
+
+    /// There will be no quorum. Nothing is charged; votes that came are void.
+    pub(super) fn give_up(&mut self, key: usize, code: Refusal) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if task.phase != Phase::Undecided {
+            return;
+        }
+        let Task { session, number, reserve, .. } = *task;
+        let voted = task.has_votes();
+        if voted {
+            task.phase = Phase::Unverified;
+        }
+        self.stats.tasks_unverified += 1;
+        let message = ServerToClient::TaskVerdict { number, verdict: Verdict::Unverified { code } };
+        self.to_session(session, message, Bytes::new());
+        if voted {
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.unreserve(reserve);
+            }
+            self.decided(key);
+        } else {
+            self.cancel_running(key);
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.tasks.remove(&number);
+                session.finished.insert(number);
+            }
+            self.forget(key);
+        }
+    }
+
+    /// Nothing more is issued; the task waits for its batch.
+    fn decided(&mut self, key: usize) {
+        self.cancel_running(key);
+        self.wait(key, false);
+        self.time_task(key);
+        self.tasks.drop_input(key);
+        self.decided.push_back(key);
+        if self.settle_at.is_none() {
+            self.settle_at = Some(self.now.plus(self.config.settle_every_ms));
+        }
+    }
+
+    /// Nobody waits for the attempts that still run. A result that crosses the word on its way counts all the same
+    /// until the batch is cut.
+    fn cancel_running(&mut self, key: usize) {
+        let Some(task) = self.tasks.get(key) else { return };
+        let running: Vec<_> = task
+            .attempts
+            .iter()
+            .filter_map(|a| match a.state {
+                AttemptState::Running(peer) => Some((peer, a.nonce)),
+                _ => None,
+            })
+            .collect();
+        for (peer, nonce) in running {
+            self.stop(key, peer, AttemptState::Missing);
+            if let Some(conn) = self.peers.get(peer).and_then(|p| p.link.as_ref()).map(|link| link.conn) {
+                self.to_peer(conn, ServerToPeer::Cancel { nonce });
+            }
+            self.work_for(peer);
+        }
+    }
+}
+
+/// What a decided task costs its client.
+pub(super) fn cost_of(phase: Phase) -> Option<Credits> {
+    match phase {
+        Phase::Confirmed(_, cost) => Some(cost),
+        Phase::Unverified | Phase::Undecided => None,
+    }
+}

@@ -1,0 +1,204 @@
+//! Who could run an attempt now: per result class, the owners with a peer that has a free slot.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use p2c2r_protocol::message::Path;
+use p2c2r_signing::{AccountId, ClassId};
+
+use super::bag::Bag;
+use crate::dice::Dice;
+
+/// Tries at a random owner before walking on from the last one: with at most a handful excluded, a walk is only
+/// needed where owners are as few.
+const TRIES: usize = 8;
+
+/// A class as a path offers it. The path is part of the key, so that a class offered under the wrong path is a class
+/// of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClassKey {
+    pub(crate) path: Path,
+    pub(crate) class: ClassId,
+}
+
+/// What a peer is to the classes it offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Offline, paused, suspended or cooling down.
+    Absent,
+    /// Would work, but has no free slot.
+    Busy,
+    /// Has a free slot.
+    Free,
+}
+
+/// All classes with a peer online.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    classes: BTreeMap<ClassKey, Class>,
+    /// Classes by path, most owners first.
+    ranking: BTreeSet<(Path, Reverse<usize>, ClassId)>,
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    owners: BTreeMap<AccountId, Owner>,
+    /// Owners with a free peer.
+    free: Bag<AccountId>,
+}
+
+#[derive(Debug, Default)]
+struct Owner {
+    /// Peers not absent.
+    present: usize,
+    free: Bag<usize>,
+}
+
+impl Pool {
+    /// Moves a peer of `owner` from one readiness to another in one class.
+    pub(crate) fn shift(&mut self, key: ClassKey, owner: AccountId, peer: usize, from: Readiness, to: Readiness) {
+        if from == to {
+            return;
+        }
+        let class = self.classes.entry(key).or_default();
+        let owners_before = class.owners.len();
+        let entry = class.owners.entry(owner).or_default();
+        match (from, to) {
+            (Readiness::Absent, _) => entry.present += 1,
+            (_, Readiness::Absent) => entry.present = entry.present.saturating_sub(1),
+            (Readiness::Busy | Readiness::Free, Readiness::Busy | Readiness::Free) => {}
+        }
+        if to == Readiness::Free {
+            entry.free.insert(peer);
+            class.free.insert(owner);
+        } else {
+            entry.free.remove(&peer);
+            if entry.free.is_empty() {
+                class.free.remove(&owner);
+            }
+        }
+        if entry.present == 0 {
+            class.owners.remove(&owner);
+        }
+        let owners = class.owners.len();
+        if owners != owners_before {
+            self.ranking.remove(&(key.path, Reverse(owners_before), key.class));
+            if owners == 0 {
+                self.classes.remove(&key);
+            } else {
+                self.ranking.insert((key.path, Reverse(owners), key.class));
+            }
+        }
+    }
+
+    /// Classes with a peer.
+    pub(crate) fn class_count(&self) -> usize {
+        self.classes.len()
+    }
+
+    pub(crate) fn contains(&self, key: &ClassKey) -> bool {
+        self.classes.contains_key(key)
+    }
+
+    /// The classes of a path, those with the most owners first, with their numbers of owners.
+    pub(crate) fn ranked(&self, path: Path) -> impl Iterator<Item = (ClassKey, usize)> + '_ {
+        let from = (path, Reverse(usize::MAX), ClassId::from_bytes([0; 32]));
+        self.ranking
+            .range(from..)
+            .take_while(move |(p, ..)| *p == path)
+            .map(move |&(_, Reverse(owners), class)| (ClassKey { path, class }, owners))
+    }
+
+    /// Owners with a free peer in a class.
+    pub(crate) fn free_owners(&self, key: &ClassKey) -> usize {
+        self.classes.get(key).map_or(0, |class| class.free.len())
+    }
+
+    /// Whether an owner outside `excluded` offers the class at all, busy or not.
+    pub(crate) fn has_other_owner(&self, key: &ClassKey, excluded: &[AccountId]) -> bool {
+        self.classes.get(key).is_some_and(|class| {
+            let known = excluded.iter().filter(|owner| class.owners.contains_key(owner)).count();
+            class.owners.len() > known
+        })
+    }
+
+    /// A random free peer of a random owner outside `excluded` (each listed once). Every free owner is as likely as
+    /// any other, however many peers it has.
+    pub(crate) fn pick(&self, key: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
+        let class = self.classes.get(key)?;
+        if class.free.is_empty() {
+            return None;
+        }
+        let mut at = 0;
+        let random = (0..TRIES).find_map(|_| {
+            at = dice.below(class.free.len());
+            class.free.pick(at).filter(|owner| !excluded.contains(owner))
+        });
+        let walk = || {
+            (1..=class.free.len().min(excluded.len() + 1))
+                .find_map(|step| class.free.pick(at + step).filter(|owner| !excluded.contains(owner)))
+        };
+        let owner = class.owners.get(&random.or_else(walk)?)?;
+        owner.free.pick(dice.below(owner.free.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: ClassKey = ClassKey { path: Path::Cpu, class: ClassId::from_bytes([1; 32]) };
+
+    fn owner(n: u8) -> AccountId {
+        AccountId::from_bytes([n; 16])
+    }
+
+    /// Owners 1..=n; owner o has peers 10 * o and 10 * o + 1, all free.
+    fn pool(owners: u8) -> Pool {
+        let mut pool = Pool::default();
+        for o in 1..=owners {
+            for p in 0..2 {
+                pool.shift(KEY, owner(o), usize::from(10 * o + p), Readiness::Absent, Readiness::Free);
+            }
+        }
+        pool
+    }
+
+    #[test]
+    fn picks_reach_every_peer_and_no_excluded_owner() {
+        let (pool, mut dice) = (pool(4), Dice::new([7; 32]));
+        let picks: BTreeSet<usize> =
+            (0..400).filter_map(|_| pool.pick(&KEY, &[owner(2), owner(3)], &mut dice)).collect();
+        assert_eq!(picks.into_iter().collect::<Vec<_>>(), [10, 11, 40, 41]);
+        let all: Vec<_> = (1..=4).map(owner).collect();
+        assert_eq!(pool.pick(&KEY, &all, &mut dice), None);
+        assert!(!pool.has_other_owner(&KEY, &all) && pool.has_other_owner(&KEY, &all[1..]));
+    }
+
+    #[test]
+    fn one_free_owner_among_many_is_found() {
+        let mut pool = pool(9);
+        for o in 1..=8 {
+            pool.shift(KEY, owner(o), usize::from(10 * o), Readiness::Free, Readiness::Busy);
+        }
+        let excluded: Vec<_> = (1..=8).map(owner).collect();
+        for seed in 0..50 {
+            assert!(pool.pick(&KEY, &excluded, &mut Dice::new([seed; 32])).is_some());
+        }
+    }
+
+    #[test]
+    fn classes_come_and_go_with_their_peers() {
+        let mut pool = pool(2);
+        let other = ClassKey { class: ClassId::from_bytes([2; 32]), ..KEY };
+        pool.shift(other, owner(1), 10, Readiness::Absent, Readiness::Busy);
+        assert_eq!(pool.ranked(Path::Cpu).collect::<Vec<_>>(), [(KEY, 2), (other, 1)]);
+        assert_eq!((pool.free_owners(&KEY), pool.free_owners(&other)), (2, 0));
+        assert_eq!(pool.ranked(Path::Gpu).count(), 0);
+        pool.shift(other, owner(1), 10, Readiness::Busy, Readiness::Absent);
+        for (o, p) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
+            pool.shift(KEY, owner(o), p, Readiness::Free, Readiness::Absent);
+        }
+        assert_eq!((pool.class_count(), pool.ranked(Path::Cpu).count()), (0, 0));
+    }
+}

@@ -1,0 +1,228 @@
+//! A task from submit to settlement.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use p2c2r_protocol::Credits;
+use p2c2r_protocol::message::{Mode, Path};
+use p2c2r_signing::{
+    AccountId, AttemptNonce, BlobId, ClassId, InputDigest, Manifest, ModuleId, PublicKey, Seal, SessionId, TaskId, Vote,
+};
+use slab::Slab;
+
+use crate::io::Millis;
+use crate::peers::ClassKey;
+use crate::quorum::Tally;
+
+/// All tasks between submit and settlement.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    slab: Slab<Task>,
+    by_id: BTreeMap<TaskId, usize>,
+    /// Bytes of inputs kept.
+    pub(crate) input_bytes: usize,
+}
+
+/// One task.
+pub(crate) struct Task {
+    pub(crate) id: TaskId,
+    pub(crate) session: SessionId,
+    pub(crate) number: u64,
+    pub(crate) module: ModuleId,
+    pub(crate) needs: Needs,
+    pub(crate) digest: InputDigest,
+    /// Kept for reissue; empty once decided, and in a recovered task.
+    pub(crate) input: Bytes,
+    pub(crate) blobs: Vec<BlobId>,
+    pub(crate) seed: u64,
+    pub(crate) priority: u8,
+    pub(crate) mode: Mode,
+    pub(crate) replicas: u8,
+    pub(crate) max_units: u64,
+    /// Bytes an output may have by the manifest.
+    pub(crate) output_bytes: u64,
+    pub(crate) rate: Credits,
+    /// What it may cost; kept out of the session's hold.
+    pub(crate) reserve: Credits,
+    /// Without an answer by then nobody waits any more.
+    pub(crate) deadline: Millis,
+    /// With an answer it must be verified by then.
+    pub(crate) verify_by: Millis,
+    pub(crate) timer: Option<Millis>,
+    pub(crate) place: Place,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) tally: Tally,
+    pub(crate) phase: Phase,
+    /// The vote behind the answer the client has.
+    pub(crate) delivered: Option<Vote>,
+    /// Whether it is in the list of those that wait for another peer.
+    pub(crate) waiting: bool,
+}
+
+/// Where a task runs. All its attempts run in one class, or their votes could not be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nowhere yet.
+    Queued,
+    /// In this class.
+    Class(ClassKey),
+    /// Rebuilt from tickets after a restart: votes are counted, nothing is issued.
+    Recovered(ClassId),
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No verdict yet.
+    Undecided,
+    /// The quorum agreed on this vote, at this cost. Waits for its settlement batch.
+    Confirmed(Vote, Credits),
+    /// There will be no quorum. Waits for its settlement batch.
+    Unverified,
+}
+
+/// One attempt.
+pub(crate) struct Attempt {
+    pub(crate) nonce: AttemptNonce,
+    pub(crate) peer: PublicKey,
+    pub(crate) owner: AccountId,
+    /// When it counts as late.
+    pub(crate) until: Millis,
+    pub(crate) state: AttemptState,
+}
+
+/// How an attempt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AttemptState {
+    /// Its peer is at it. The number is the peer's, good for as long as it is connected.
+    Running(usize),
+    /// Given up, but its result would still count: late, disconnected or cancelled.
+    Missing,
+    /// Its peer said that there will be no outcome.
+    Faulted,
+    /// Voted; without a vote if it broke a rule that no right execution can.
+    Voted {
+        /// What for.
+        vote: Option<Vote>,
+        /// Units it charged.
+        units: u64,
+        /// As sent.
+        seal: Seal,
+    },
+}
+
+/// What a kernel needs of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Needs {
+    /// The CPU path.
+    Cpu,
+    /// A GPU.
+    Gpu,
+    /// A GPU if there is one.
+    GpuOrCpu,
+}
+
+impl Needs {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        match &manifest.gpu {
+            None => Self::Cpu,
+            Some(gpu) if gpu.cpu_path => Self::GpuOrCpu,
+            Some(_) => Self::Gpu,
+        }
+    }
+
+    /// Paths, best first.
+    pub(crate) fn paths(self) -> &'static [Path] {
+        match self {
+            Self::Cpu => &[Path::Cpu],
+            Self::Gpu => &[Path::Gpu],
+            Self::GpuOrCpu => &[Path::Gpu, Path::Cpu],
+        }
+    }
+}
+
+impl Attempt {
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.state, AttemptState::Running(_))
+    }
+}
+
+impl Task {
+    /// Whether no peer was given it yet.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.place == Place::Queued
+    }
+
+    /// The class it runs in, once it has one.
+    pub(crate) fn class(&self) -> Option<ClassId> {
+        match self.place {
+            Place::Queued => None,
+            Place::Class(key) => Some(key.class),
+            Place::Recovered(class) => Some(class),
+        }
+    }
+
+    /// When it ends without a verdict.
+    pub(crate) fn ends(&self) -> Millis {
+        if self.delivered.is_some() { self.verify_by } else { self.deadline }
+    }
+
+    /// The owners that have or had an attempt of it.
+    pub(crate) fn owners(&self) -> Vec<AccountId> {
+        self.attempts.iter().map(|a| a.owner).collect()
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.attempts.iter().filter(|a| a.is_running()).count()
+    }
+
+    /// Whether an attempt that is given up could still come back with a result.
+    pub(crate) fn may_come_back(&self) -> bool {
+        self.attempts.iter().any(|a| a.state == AttemptState::Missing)
+    }
+
+    /// Whether any peer sent a result.
+    pub(crate) fn has_votes(&self) -> bool {
+        self.attempts.iter().any(|a| matches!(a.state, AttemptState::Voted { .. }))
+    }
+}
+
+impl Tasks {
+    pub(crate) fn insert(&mut self, task: Task) -> usize {
+        self.input_bytes += task.input.len();
+        let id = task.id;
+        let key = self.slab.insert(task);
+        self.by_id.insert(id, key);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: usize) -> Option<Task> {
+        self.drop_input(key);
+        let task = self.slab.try_remove(key)?;
+        self.by_id.remove(&task.id);
+        Some(task)
+    }
+
+    /// Nothing will be reissued any more.
+    pub(crate) fn drop_input(&mut self, key: usize) {
+        if let Some(task) = self.slab.get_mut(key) {
+            self.input_bytes -= std::mem::take(&mut task.input).len();
+        }
+    }
+
+    pub(crate) fn get(&self, key: usize) -> Option<&Task> {
+        self.slab.get(key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: usize) -> Option<&mut Task> {
+        self.slab.get_mut(key)
+    }
+
+    pub(crate) fn find(&self, id: &TaskId) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+}
