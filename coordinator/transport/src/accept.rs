@@ -168,7 +168,8 @@ where
 {
     let setup = |phase| move |source| AcceptError::Setup { phase, source };
     tcp.set_nodelay(true).map_err(setup(Phase::Tcp))?;
-    let tls = within(limits::TLS_TIMEOUT, Phase::Tls, identity.acceptor().accept(tcp)).await?.map_err(setup(Phase::Tls))?;
+    let tls =
+        within(limits::TLS_TIMEOUT, Phase::Tls, identity.acceptor().accept(tcp)).await?.map_err(setup(Phase::Tls))?;
     let upgrade = Box::pin(tokio_tungstenite::accept_hdr_async(tls, pass));
     let socket = within(limits::UPGRADE_TIMEOUT, Phase::Upgrade, upgrade)
         .await?

@@ -49,7 +49,7 @@ mod tests {
         let ceilings: Vec<_> = (0..6).map(|_| backoff.draw(u32::MAX).as_millis()).collect();
         assert_eq!(ceilings, [100, 200, 400, 800, 1000, 1000]);
         backoff.reset();
-        assert_eq!(backoff.draw(u32::MAX / 2).as_millis(), 49);
+        assert_eq!(backoff.draw(u32::MAX / 2).as_millis(), 50);
         assert_eq!(backoff.draw(0).as_millis(), 0);
     }
 

@@ -179,19 +179,18 @@ impl fmt::Display for Phase {
 ///
 /// # Errors
 /// [`ConnectError`] says which step failed, with the server's own words where it gave some.
-pub async fn connect<R: Side>(
-    target: &Target,
-) -> Result<(Welcome, Sender<R::Up>, Receiver<R::Down>), ConnectError> {
+pub async fn connect<R: Side>(target: &Target) -> Result<(Welcome, Sender<R::Up>, Receiver<R::Down>), ConnectError> {
     let address = target.address();
     let tcp = dial(target, &address).await?;
     let connector = TlsConnector::from(target.tls.clone());
     let tls = connector.connect(target.name.clone(), tcp);
-    let tls = within(limits::TLS_TIMEOUT, Phase::Tls, &address, tls).await?.map_err(|source| {
-        match CertificateProblem::of(&source) {
-            Some(problem) => ConnectError::Certificate { address: address.clone(), problem },
-            None => ConnectError::Tls { address: address.clone(), source },
-        }
-    })?;
+    let tls =
+        within(limits::TLS_TIMEOUT, Phase::Tls, &address, tls).await?.map_err(
+            |source| match CertificateProblem::of(&source) {
+                Some(problem) => ConnectError::Certificate { address: address.clone(), problem },
+                None => ConnectError::Tls { address: address.clone(), source },
+            },
+        )?;
     let server = server_digest(&tls, &address)?;
     let upgrade = tokio_tungstenite::client_async_with_config(target.url(), tls, Some(socket_config(FRAME_BYTES)));
     let (mut socket, _response) = within(limits::UPGRADE_TIMEOUT, Phase::Upgrade, &address, Box::pin(upgrade))
@@ -290,12 +289,7 @@ fn refused(address: &str, code: Refusal, message: String) -> ConnectError {
     }
 }
 
-async fn within<F: Future>(
-    after: Duration,
-    phase: Phase,
-    address: &str,
-    future: F,
-) -> Result<F::Output, ConnectError> {
+async fn within<F: Future>(after: Duration, phase: Phase, address: &str, future: F) -> Result<F::Output, ConnectError> {
     let timeout = |_elapsed| ConnectError::Timeout { address: address.to_owned(), phase, after };
     tokio::time::timeout(after, future).await.map_err(timeout)
 }

@@ -41,7 +41,7 @@ mod tls;
 pub use accept::{AcceptError, Admitted, Decline, Visitor, accept, accept_tcp};
 pub use backoff::Backoff;
 pub use connect::{ConnectError, Phase, Welcome, connect};
-pub use link::{KeepAlive, Receiver, RecvError, SendError, Sender};
+pub use link::{Encoded, KeepAlive, Receiver, RecvError, SendError, Sender};
 pub use side::{ClientSide, PeerSide, Side};
 pub use target::{Target, TargetError};
 pub use tls::{CertificateProblem, IdentityError, ServerIdentity};

@@ -37,6 +37,13 @@ pub struct Sender<M> {
     direction: PhantomData<fn(M)>,
 }
 
+/// A message and its payload as one frame, for whoever keeps it to send it again.
+#[derive(Debug)]
+pub struct Encoded<M> {
+    frame: Bytes,
+    direction: PhantomData<fn(M)>,
+}
+
 /// Why a message was not queued.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -108,6 +115,37 @@ enum Outgoing {
     Close { code: u16, reason: String },
 }
 
+impl<M: WireMessage> Encoded<M> {
+    /// Encodes a message with its payload.
+    ///
+    /// # Errors
+    /// [`FrameError`] if it is over a limit of the wire.
+    pub fn new(message: &M, payload: &[u8]) -> Result<Self, FrameError> {
+        Ok(Self { frame: frame::encode(message, payload)?, direction: PhantomData })
+    }
+
+    /// Takes bytes that were kept, if they still are a message of this kind.
+    ///
+    /// # Errors
+    /// [`FrameError`] if they are not.
+    pub fn parse(frame: Bytes) -> Result<Self, FrameError> {
+        frame::decode::<M>(frame.clone())?;
+        Ok(Self { frame, direction: PhantomData })
+    }
+
+    /// The frame.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.frame
+    }
+}
+
+impl<M> Clone for Encoded<M> {
+    fn clone(&self) -> Self {
+        Self { frame: self.frame.clone(), direction: PhantomData }
+    }
+}
+
 impl<M: WireMessage> Sender<M> {
     /// Queues a message with its payload. Never waits.
     ///
@@ -115,6 +153,14 @@ impl<M: WireMessage> Sender<M> {
     /// [`SendError::Full`] if the other side does not keep up: drop the message or the connection.
     pub fn send(&self, message: &M, payload: &[u8]) -> Result<(), SendError> {
         self.push(frame::encode(message, payload)?)
+    }
+
+    /// As [`Self::send`], for a message encoded before.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_encoded(&self, message: &Encoded<M>) -> Result<(), SendError> {
+        self.push(message.frame.clone())
     }
 
     /// Closes the connection after what is queued. `code` is a WebSocket close code from 4000 to 4999; the reason is cut

@@ -70,7 +70,11 @@ impl Target {
     /// `host:port`, for logs and messages.
     #[must_use]
     pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     /// The key that will sign the challenge.
@@ -86,6 +90,9 @@ impl Target {
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").field("address", &self.address()).field("key", &self.key.public()).finish_non_exhaustive()
+        f.debug_struct("Target")
+            .field("address", &self.address())
+            .field("key", &self.key.public())
+            .finish_non_exhaustive()
     }
 }

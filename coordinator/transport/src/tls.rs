@@ -59,10 +59,10 @@ impl ServerIdentity {
         let chain = certificates(chain_pem).map_err(|problem| IdentityError::Pem { what: "certificate", problem })?;
         let key = PrivateKeyDer::from_pem_slice(key_pem)
             .map_err(|e| IdentityError::Pem { what: "key", problem: e.to_string() })?;
-        let leaf = chain.first().map(leaf_digest).ok_or_else(|| IdentityError::Pem {
-            what: "certificate",
-            problem: "it holds no certificate".to_owned(),
-        })?;
+        let leaf = chain
+            .first()
+            .map(leaf_digest)
+            .ok_or_else(|| IdentityError::Pem { what: "certificate", problem: "it holds no certificate".to_owned() })?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(IdentityError::Tls)?

@@ -73,9 +73,11 @@ async fn no_common_version() {
 
 #[tokio::test]
 async fn a_proof_for_another_server_key_or_role_is_no_proof() {
-    for (server, proof_role, own_key) in
-        [([8; 32], p2c2r_signing::auth::Role::Peer, true), ([9; 32], p2c2r_signing::auth::Role::Client, true), ([9; 32], p2c2r_signing::auth::Role::Peer, false)]
-    {
+    for (server, proof_role, own_key) in [
+        ([8; 32], p2c2r_signing::auth::Role::Peer, true),
+        ([9; 32], p2c2r_signing::auth::Role::Client, true),
+        ([9; 32], p2c2r_signing::auth::Role::Peer, false),
+    ] {
         let error = against(|io| async move {
             let (key, other) = (SecretKey::generate(), SecretKey::generate());
             let mut raw = Raw::new(io).await;

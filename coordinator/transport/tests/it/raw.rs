@@ -43,4 +43,3 @@ impl Raw {
 pub(crate) fn hello(key: &SecretKey, versions: Vec<u16>) -> Knock {
     Knock::Hello { versions, role: Role::Peer, key: key.public(), agent: "raw".to_owned() }
 }
-

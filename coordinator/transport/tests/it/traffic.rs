@@ -14,7 +14,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::host::{Host, ToClient, ToPeer};
 use crate::raw::Raw;
 
-async fn client_pair(host: &Host) -> (Sender<ClientToServer>, Receiver<ServerToClient>, ToClient, Receiver<ClientToServer>) {
+async fn client_pair(
+    host: &Host,
+) -> (Sender<ClientToServer>, Receiver<ServerToClient>, ToClient, Receiver<ClientToServer>) {
     let target = host.target();
     let (outer, inner) = tokio::join!(connect::<ClientSide>(&target), host.accept());
     let (_, sender, receiver) = outer.unwrap();
@@ -28,7 +30,9 @@ async fn ten_thousand_messages_arrive_in_order_with_their_payloads() {
     let (sender, _receiver, _to, mut from) = client_pair(&host).await;
     let produce = async {
         for number in 0..10_000u64 {
-            while let Err(SendError::Full { .. }) = sender.send(&ClientToServer::Cancel { number }, &number.to_le_bytes()) {
+            while let Err(SendError::Full { .. }) =
+                sender.send(&ClientToServer::Cancel { number }, &number.to_le_bytes())
+            {
                 sender.drained().await;
             }
         }
@@ -143,11 +147,11 @@ async fn silence_is_noticed() {
 #[tokio::test]
 async fn a_bad_frame_ends_the_connection_with_the_reason() {
     async fn check(frame: Message, expected: &str) {
-        let (mut raw, _to, mut from) = piped().await;
+        let (mut raw, to, mut from) = piped().await;
         // The largest refused frame does not fit the pipe: sending it and reading it go side by side.
         let (_, received) = tokio::join!(raw.0.send(frame), async {
             let received = from.next().await;
-            drop(from);
+            drop((to, from));
             received
         });
         let error = received.unwrap_err();

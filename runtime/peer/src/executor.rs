@@ -1,0 +1,185 @@
+//! What runs an attempt. The peer's own program knows only [`SandboxExecutor`]; the trait is the seam for tests and for
+//! programs that study what the network does to a peer that answers otherwise.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use p2c2r_protocol::message::{Fault, OfferedClass, Path};
+use p2c2r_runtime::{Attempt, CancelFlag, HostFault, Kernel, LoadError, PathKind, Sandbox, seed_for};
+use p2c2r_signing::{
+    AttemptNonce, BlobId, ClassId, InputDigest, ModuleId, Outcome, TaskId, TraceRoot, VerifiedModule, input_digest,
+};
+
+use crate::limits;
+
+/// An attempt with everything it needs at hand.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The task.
+    pub task: TaskId,
+    /// The attempt.
+    pub nonce: AttemptNonce,
+    /// The kernel, its signature checked here.
+    pub kernel: VerifiedModule,
+    /// The class to run in, one of [`Executor::classes`].
+    pub class: ClassId,
+    /// That class's path.
+    pub path: Path,
+    /// The task's input.
+    pub input: Bytes,
+    /// The task's blobs, hashes checked here, in its order.
+    pub blobs: Vec<(BlobId, Bytes)>,
+    /// The client's seed.
+    pub seed: u64,
+    /// Units it may charge.
+    pub max_units: u64,
+    /// Time left.
+    pub deadline: Duration,
+    /// Raised when nobody waits any more.
+    pub cancel: CancelFlag,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it wrote.
+    pub output: Bytes,
+    /// Units charged.
+    pub units: u64,
+    /// Digest of final memory and buffers.
+    pub trace_root: TraceRoot,
+}
+
+/// Runs attempts, on several threads at once.
+pub trait Executor: Send + Sync + 'static {
+    /// The classes it can run in.
+    fn classes(&self) -> Vec<OfferedClass>;
+
+    /// The device, for people.
+    fn device(&self) -> String;
+
+    /// Runs one attempt on the calling thread.
+    ///
+    /// # Errors
+    /// The fault that kept it from an outcome.
+    fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault>;
+}
+
+/// Runs attempts in the sandbox and answers with what came out.
+pub struct SandboxExecutor {
+    sandbox: Sandbox,
+    classes: Vec<OfferedClass>,
+    /// Compiled kernels, most recently used last. A cell is filled by the first to need it; the others wait for it.
+    kernels: Mutex<VecDeque<(ModuleId, LoadCell)>>,
+}
+
+type LoadCell = Arc<OnceLock<Result<Kernel, LoadError>>>;
+
+impl Assignment {
+    /// Digest of input, blobs and seed.
+    #[must_use]
+    pub fn input_digest(&self) -> InputDigest {
+        let ids: Vec<BlobId> = self.blobs.iter().map(|(id, _)| *id).collect();
+        input_digest(&self.input, &ids, self.seed)
+    }
+}
+
+impl SandboxExecutor {
+    /// Runs attempts in `sandbox`.
+    #[must_use]
+    pub fn new(sandbox: Sandbox) -> Self {
+        let path = |kind| match kind {
+            PathKind::Cpu => Path::Cpu,
+            PathKind::Gpu => Path::Gpu,
+        };
+        let classes =
+            sandbox.classes().into_iter().map(|(class, kind)| OfferedClass { class, path: path(kind) }).collect();
+        Self { sandbox, classes, kernels: Mutex::default() }
+    }
+
+    fn kernel(&self, module: &VerifiedModule) -> Result<Kernel, LoadError> {
+        self.cell(module.id()).get_or_init(|| self.sandbox.load(module)).clone()
+    }
+
+    fn cell(&self, id: ModuleId) -> LoadCell {
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = kernels.iter().rposition(|(known, _)| *known == id) {
+            // The last is the most recent: one kernel in a row costs no move.
+            if at + 1 < kernels.len()
+                && let Some(entry) = kernels.remove(at)
+            {
+                kernels.push_back(entry);
+            }
+            return kernels.back().map(|(_, cell)| Arc::clone(cell)).unwrap_or_default();
+        }
+        if kernels.len() >= limits::HOT_KERNELS {
+            kernels.pop_front();
+        }
+        let cell = LoadCell::default();
+        kernels.push_back((id, Arc::clone(&cell)));
+        cell
+    }
+}
+
+impl Executor for SandboxExecutor {
+    fn classes(&self) -> Vec<OfferedClass> {
+        self.classes.clone()
+    }
+
+    fn device(&self) -> String {
+        match (self.sandbox.gpu_info(), self.sandbox.gpu_missing()) {
+            (Some(gpu), _) => format!("{} ({}, {})", gpu.adapter, gpu.backend, gpu.driver),
+            (None, why) => format!("cpu only, no gpu: {}", why.unwrap_or("none found")),
+        }
+    }
+
+    fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault> {
+        let kernel = self.kernel(&assignment.kernel).map_err(|error| {
+            tracing::warn!(kernel = %assignment.kernel.id().short(), %error, "kernel does not load");
+            Fault::Internal
+        })?;
+        let attempt = Attempt {
+            input: assignment.input.clone(),
+            blobs: assignment.blobs.iter().map(|(_, bytes)| bytes.clone()).collect(),
+            seed: seed_for(&assignment.kernel.id(), &assignment.input_digest()),
+            path: match assignment.path {
+                Path::Cpu => PathKind::Cpu,
+                Path::Gpu => PathKind::Gpu,
+            },
+            max_units: assignment.max_units,
+            deadline: assignment.deadline,
+            cancel: Some(assignment.cancel.clone()),
+        };
+        let execution = self.sandbox.run(&kernel, attempt).map_err(|fault| {
+            tracing::debug!(task = %assignment.task.short(), %fault, "attempt ended without an outcome");
+            wire_fault(&fault)
+        })?;
+        Ok(Answer {
+            outcome: execution.outcome,
+            output: execution.output.into(),
+            units: execution.units,
+            trace_root: execution.trace_root,
+        })
+    }
+}
+
+impl std::fmt::Debug for SandboxExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SandboxExecutor").field("sandbox", &self.sandbox).finish_non_exhaustive()
+    }
+}
+
+/// The wire's word for a host fault.
+const fn wire_fault(fault: &HostFault) -> Fault {
+    match fault {
+        HostFault::Deadline { .. } => Fault::Deadline,
+        HostFault::Cancelled => Fault::Preempted,
+        HostFault::Busy { .. } | HostFault::OutOfMemory(_) | HostFault::StackOverflow { .. } => Fault::Resources,
+        HostFault::Gpu(_) => Fault::Gpu,
+        HostFault::TooLarge { .. } | HostFault::Internal(_) => Fault::Internal,
+    }
+}
