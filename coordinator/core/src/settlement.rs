@@ -50,7 +50,7 @@ pub struct Execution {
 }
 
 /// A batch, ready to be made durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     /// For auditors.
     pub record: SettlementRecord,

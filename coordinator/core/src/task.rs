@@ -153,15 +153,6 @@ impl Task {
         self.place == Place::Queued
     }
 
-    /// The class it runs in, once it has one.
-    pub(crate) fn class(&self) -> Option<ClassId> {
-        match self.place {
-            Place::Queued => None,
-            Place::Class(key) => Some(key.class),
-            Place::Recovered(class) => Some(class),
-        }
-    }
-
     /// When it ends without a verdict.
     pub(crate) fn ends(&self) -> Millis {
         if self.delivered.is_some() { self.verify_by } else { self.deadline }
