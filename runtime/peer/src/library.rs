@@ -116,6 +116,9 @@ impl Library {
     pub fn hot(&self, item: &Item) -> Option<Content> {
         let mut shelf = self.lock();
         let used = shelf.tick();
+        if let Some(entry) = shelf.disk.get_mut(item) {
+            entry.used = used;
+        }
         match item {
             Item::Kernel(id) => shelf.kernels.get_mut(id).map(|entry| {
                 entry.used = used;
