@@ -4,7 +4,8 @@ use crate::keys::SecretKey;
 use crate::limits::SHADERS;
 use crate::manifest::{Manifest, ManifestError};
 use crate::module::{
-    MANIFEST_SECTION, SHADER_SECTION_PREFIX, UnverifiedModule, VerifyError, check_shader, validate, verify_module,
+    MANIFEST_SECTION, SHADER_SECTION_PREFIX, SIGNER_SECTION, UnverifiedModule, VerifyError, check_shader, validate,
+    verify_module,
 };
 use crate::section::{FormatError, HEADER, ShaderError, put_custom, read_sections};
 use crate::signature::{KeyId, SIGNATURE_SECTION, SignatureClaim, content_hash, message};
@@ -68,14 +69,11 @@ pub fn attach(wasm: &[u8], manifest: &Manifest, shaders: &[(String, String)]) ->
             return Err(ShaderError::Duplicate { name: (*name).to_owned() }.into());
         }
     }
-    let mut out = Vec::with_capacity(wasm.len() + json.len() + 64);
-    out.extend_from_slice(&HEADER);
-    for section in read_sections(wasm)? {
-        let ours = |n: &str| n == SIGNATURE_SECTION || n == MANIFEST_SECTION || n.starts_with(SHADER_SECTION_PREFIX);
-        if !section.custom.is_some_and(ours) {
-            out.extend_from_slice(&wasm[section.start..section.end]);
-        }
-    }
+    let ours = |n: &str| {
+        n == SIGNATURE_SECTION || n == SIGNER_SECTION || n == MANIFEST_SECTION || n.starts_with(SHADER_SECTION_PREFIX)
+    };
+    let mut out = HEADER.to_vec();
+    out.extend_from_slice(&sections_without(wasm, ours)?);
     put_custom(&mut out, MANIFEST_SECTION, &json);
     for (name, text) in shaders {
         put_custom(&mut out, &format!("{SHADER_SECTION_PREFIX}{name}"), text.as_bytes());
@@ -87,23 +85,30 @@ pub fn attach(wasm: &[u8], manifest: &Manifest, shaders: &[(String, String)]) ->
     }
 }
 
-/// Signs a module that has a manifest, in place of any signature it had; the sections themselves stay as they are.
+/// Signs a module that has a manifest, in place of any signature it had, and adds the signer section. All other
+/// sections stay as they are.
 /// What this returns verifies against the key's public half.
 ///
 /// # Errors
 /// [`SignError`].
 pub fn sign_module(wasm: &[u8], key: &SecretKey) -> Result<Vec<u8>, SignError> {
-    let module = UnverifiedModule::parse(wasm.to_vec())?;
-    let signed = module.signed_bytes();
-    let content = content_hash(signed);
+    let mut sections = sections_without(wasm, |n| n == SIGNATURE_SECTION || n == SIGNER_SECTION)?;
     let signer = key.public();
-    let claim =
-        SignatureClaim { key_id: KeyId::Key(*signer.as_bytes()), content, signature: key.sign(&message(&content)) };
-    let mut out = Vec::with_capacity(wasm.len() + 256);
-    out.extend_from_slice(&HEADER);
+    put_custom(&mut sections, SIGNER_SECTION, signer.as_bytes());
+    let content = content_hash(&sections);
+    let signature = key.sign(&message(&content));
+    let claim = SignatureClaim { key_id: KeyId::short(signer.as_bytes()), content, signature };
+    let mut out = HEADER.to_vec();
     put_custom(&mut out, SIGNATURE_SECTION, &claim.to_bytes());
-    out.extend_from_slice(signed);
+    out.extend_from_slice(&sections);
     // The pair of this crate's promises: what it signs, it verifies.
     verify_module(out.clone(), &TrustedKeys::from(signer)).map_err(SignError::Unfit)?;
     Ok(out)
+}
+
+/// All sections of a well-formed module as they stand, but for custom ones whose name `drop` takes.
+fn sections_without(wasm: &[u8], drop: impl Fn(&str) -> bool) -> Result<Vec<u8>, FormatError> {
+    let sections = read_sections(wasm)?;
+    let kept = sections.iter().filter(|s| !s.custom.is_some_and(&drop));
+    Ok(kept.flat_map(|s| &wasm[s.start..s.end]).copied().collect())
 }

@@ -290,7 +290,7 @@ impl<'de> Deserialize<'de> for PublicKey {
                 f.write_str("32 bytes of an ed25519 public key")
             }
             fn visit_bytes<E: de::Error>(self, v: &[u8]) -> Result<PublicKey, E> {
-                let bytes = <[u8; 32]>::try_from(v).map_err(|_| E::invalid_length(v.len(), &self))?;
+                let Ok(bytes) = <[u8; 32]>::try_from(v) else { return Err(E::invalid_length(v.len(), &self)) };
                 PublicKey::from_bytes(&bytes).map_err(E::custom)
             }
             fn visit_str<E: de::Error>(self, v: &str) -> Result<PublicKey, E> {

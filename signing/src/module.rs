@@ -18,6 +18,10 @@ use crate::trust::TrustedKeys;
 /// Custom section with the manifest's JSON text.
 pub const MANIFEST_SECTION: &str = "p2c2r.manifest";
 
+/// Custom section with the 32 bytes of the signer's public key: for people and tools, as a signature section has only room
+/// for a short key id. Optional; a module that names another key than the one that signed it is refused.
+pub const SIGNER_SECTION: &str = "p2c2r.signer";
+
 /// Start of the name of a custom section with one shader's WGSL text; the shader's name follows.
 pub const SHADER_SECTION_PREFIX: &str = "p2c2r.shader.";
 
@@ -128,6 +132,7 @@ impl UnverifiedModule {
         let mut claim = None;
         let mut signed_from = HEADER.len();
         let mut manifest = None;
+        let mut signer = None;
         let mut shaders = Vec::<Shader>::new();
         for (index, section) in read_sections(&bytes)?.into_iter().enumerate() {
             let Some(name) = section.custom else { continue };
@@ -150,6 +155,14 @@ impl UnverifiedModule {
                 }
                 check_text(&bytes[content.clone()], name)?;
                 manifest = Some(content);
+            } else if name == SIGNER_SECTION {
+                if signer.is_some() {
+                    return Err(FormatError::DuplicateCustom { name: name.to_owned(), offset });
+                }
+                let Ok(key) = <[u8; 32]>::try_from(&bytes[content.clone()]) else {
+                    return Err(FormatError::SignerSize { bytes: content.len() });
+                };
+                signer = Some(key);
             } else if let Some(shader) = name.strip_prefix(SHADER_SECTION_PREFIX) {
                 if shaders.len() == SHADERS {
                     return Err(ShaderError::TooMany { count: SHADERS + 1 }.into());
@@ -163,6 +176,12 @@ impl UnverifiedModule {
             } else if name.starts_with(RESERVED_PREFIX) {
                 return Err(FormatError::Reserved { name: name.chars().take(80).collect(), offset });
             }
+        }
+        if let (Some(claim), Some(key)) = (&mut claim, signer) {
+            if claim.key_id != KeyId::Absent && claim.key_id != KeyId::short(&key) {
+                return Err(FormatError::TwoSigners { key: KeyId::Key(key), key_id: claim.key_id });
+            }
+            claim.key_id = KeyId::Key(key);
         }
         Ok(Self { bytes, claim, signed_from, manifest, shaders })
     }
@@ -204,7 +223,7 @@ impl UnverifiedModule {
     /// SHA-256 of the sections a signature covers.
     #[must_use]
     pub fn content(&self) -> [u8; 32] {
-        content_hash(self.signed_bytes())
+        content_hash(&self.bytes[self.signed_from..])
     }
 
     /// blake3 of all bytes: the id the module will have if it verifies.
@@ -230,12 +249,7 @@ impl UnverifiedModule {
         shader_texts(&self.shaders, &self.bytes)
     }
 
-    /// The sections a signature covers.
-    pub(crate) fn signed_bytes(&self) -> &[u8] {
-        &self.bytes[self.signed_from..]
-    }
-
-    pub(crate) fn manifest_bytes(&self) -> Option<&[u8]> {
+    fn manifest_bytes(&self) -> Option<&[u8]> {
         self.manifest.clone().map(|range| &self.bytes[range])
     }
 }

@@ -1,8 +1,7 @@
 //! The operator's signed list of publisher keys and kernels that nobody may run any more.
 //!
 //! A kernel is named by its *content*, the SHA-256 its signature covers, and not by its module id: a third party can
-//! drop the key id from a signature section, and anybody trusted can sign again, and either makes a new module id of
-//! the same code.
+//! drop the key id from a signature section, which makes a new module id of the same signed code.
 //!
 //! Layout, little-endian: `P2C2R 2026-11-22 revocations v1` (31 bytes), version (8), issued ms (8), number of keys (4),
 //! keys (32 each, ascending), number of contents (4), contents (32 each, ascending), ed25519 signature (64) over all
@@ -25,7 +24,7 @@ pub struct RevocationDraft {
     pub issued_ms: u64,
     /// Keys whose modules are refused.
     pub keys: BTreeSet<PublicKey>,
-    /// Contents that are refused whoever signed them.
+    /// Contents that are refused.
     pub contents: BTreeSet<[u8; 32]>,
 }
 

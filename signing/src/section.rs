@@ -2,6 +2,7 @@
 //! Bodies are not read here.
 
 use crate::limits::{MODULE_BYTES, SECTIONS};
+use crate::signature::KeyId;
 
 /// Magic and version of a core module.
 pub(crate) const HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
@@ -141,6 +142,20 @@ pub enum FormatError {
     SignatureTrailing {
         /// How many.
         left: usize,
+    },
+    /// The signer section is not a public key.
+    #[error("p2c2r.signer is {bytes} bytes, want 32")]
+    SignerSize {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The signature section and the signer section name different keys.
+    #[error("p2c2r.signer is {key}, but the signature section names {key_id}")]
+    TwoSigners {
+        /// In the signer section.
+        key: KeyId,
+        /// In the signature section.
+        key_id: KeyId,
     },
     /// Manifest over its limit.
     #[error("manifest is {bytes} bytes, the limit is {}", crate::limits::MANIFEST_BYTES)]

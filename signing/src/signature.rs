@@ -3,6 +3,8 @@
 //! signature over the SHA-256 of everything behind the section. That is what `wasmsign2 sign` writes and what its
 //! `verify` reads. Every byte of the section is either fixed, checked against something signed, or the signature.
 
+use core::fmt;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::keys::{PublicKey, SIGNATURE_BYTES};
@@ -19,17 +21,18 @@ const SPECIFICATION: u8 = 1;
 const CONTENT_MODULE: u8 = 1;
 const HASH_SHA256: u8 = 1;
 const ALGORITHM_ED25519: u8 = 1;
+const SHORT_BYTES: usize = 12;
 
-/// What a signature section says about its key. It is not covered by the signature, so only values that follow from
-/// the key itself are accepted.
+/// What a module says of its signer. Nothing of it is believed, but what is there must fit the key that signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyId {
     /// Nothing.
     Absent,
-    /// The public key itself; what this crate writes.
+    /// The public key itself, from the module's signer section.
     Key([u8; 32]),
-    /// wasmsign2's default: the first 12 bytes of HMAC-SHA256 with key `key_id` over the public key.
-    Short([u8; 12]),
+    /// The key id of the signature section: the first 12 bytes of HMAC-SHA256 (RFC 2104) with the public key as its key
+    /// over the text `key_id`. It is wasmsign2's default, and the only one its command line finds.
+    Short([u8; SHORT_BYTES]),
 }
 
 /// A signature section, read but not checked against anything.
@@ -44,22 +47,34 @@ pub struct SignatureClaim {
 }
 
 impl KeyId {
+    /// The key id a signature section gives `key`.
+    #[must_use]
+    pub fn short(key: &[u8; 32]) -> Self {
+        let mut pad = [0u8; 64];
+        pad[..32].copy_from_slice(key);
+        let inner = Sha256::new().chain_update(pad.map(|b| b ^ 0x36)).chain_update(b"key_id").finalize();
+        let outer: [u8; 32] = Sha256::new().chain_update(pad.map(|b| b ^ 0x5c)).chain_update(inner).finalize().into();
+        let mut id = [0; SHORT_BYTES];
+        id.copy_from_slice(&outer[..SHORT_BYTES]);
+        Self::Short(id)
+    }
+
     /// Whether `key` may be the one meant.
     #[must_use]
     pub fn fits(&self, key: &PublicKey) -> bool {
         match self {
             Self::Absent => true,
-            Self::Key(id) => id == key.as_bytes(),
-            Self::Short(id) => *id == short_key_id(key),
+            Self::Key(bytes) => bytes == key.as_bytes(),
+            Self::Short(_) => *self == Self::short(key.as_bytes()),
         }
     }
 }
 
-impl core::fmt::Display for KeyId {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => f.write_str("no key id"),
-            Self::Key(id) => write!(f, "key {}", crate::keys::hex(id)),
+            Self::Absent => f.write_str("no key"),
+            Self::Key(bytes) => write!(f, "key {}", crate::keys::hex(bytes)),
             Self::Short(id) => write!(f, "key id {}", crate::keys::hex(id)),
         }
     }
@@ -69,12 +84,10 @@ impl SignatureClaim {
     /// Content of the section.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut signature = Vec::with_capacity(100);
-        let key_id: &[u8] = match &self.key_id {
-            KeyId::Absent => &[],
-            KeyId::Key(id) => id,
-            KeyId::Short(id) => id,
-        };
-        put_slice(&mut signature, key_id);
+        match self.key_id {
+            KeyId::Short(id) => put_slice(&mut signature, &id),
+            KeyId::Absent | KeyId::Key(_) => put_slice(&mut signature, &[]),
+        }
         signature.push(ALGORITHM_ED25519);
         put_slice(&mut signature, &self.signature);
 
@@ -101,11 +114,10 @@ impl SignatureClaim {
         expect_rest(r, "length of the signature record")?;
         let key_id = match r.number("key id length", true)? {
             0 => KeyId::Absent,
-            12 => KeyId::Short(r.array("key id")?),
-            32 => KeyId::Key(r.array("key id")?),
+            SHORT_BYTES => KeyId::Short(r.array("key id")?),
             got => {
                 let got = got as u64;
-                return Err(FormatError::Signature { field: "key id length", got, want: "0, 12 or 32" });
+                return Err(FormatError::Signature { field: "key id length", got, want: "0 or 12" });
             }
         };
         expect_byte(r, "algorithm", ALGORITHM_ED25519, "1 (ed25519)")?;
@@ -135,17 +147,6 @@ pub fn message(content: &[u8; 32]) -> Vec<u8> {
 /// SHA-256 of the signed sections.
 pub(crate) fn content_hash(sections: &[u8]) -> [u8; 32] {
     Sha256::digest(sections).into()
-}
-
-/// First 12 bytes of HMAC-SHA256 (RFC 2104) with key `key_id` over the public key.
-fn short_key_id(key: &PublicKey) -> [u8; 12] {
-    let mut pad = [0u8; 64];
-    pad[..6].copy_from_slice(b"key_id");
-    let inner = Sha256::new().chain_update(pad.map(|b| b ^ 0x36)).chain_update(key.as_bytes()).finalize();
-    let outer: [u8; 32] = Sha256::new().chain_update(pad.map(|b| b ^ 0x5c)).chain_update(inner).finalize().into();
-    let mut id = [0; 12];
-    id.copy_from_slice(&outer[..12]);
-    id
 }
 
 fn put_slice(out: &mut Vec<u8>, bytes: &[u8]) {
