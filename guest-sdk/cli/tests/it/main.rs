@@ -1,0 +1,8 @@
+//! `p2c2r` as its users run it, and the workspace's own rules about who may depend on whom.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod building;
+mod edges;
+mod program;
+mod running;
+mod signing;
