@@ -294,7 +294,7 @@ mod tests {
         };
         check("coordinator = 'wss://x'\nworkerz = 3", "workerz");
         check("", "--coordinator is needed");
-        check("coordinator = 'wss://x'\nworkers = 0", "workers is 0, must be 1 to 64");
+        check("coordinator = 'wss://x'\nworkers = 0", "workers is 0, must be 1 to 63");
         check("coordinator = 'wss://x'\nslots = 2000", "slots is 2000, must be 1 to 1024");
     }
 

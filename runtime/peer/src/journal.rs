@@ -72,19 +72,21 @@ impl Journal {
     /// If the file cannot be written; the result is kept in memory all the same.
     pub fn add(&mut self, nonce: AttemptNonce, message: &Encoded<PeerToServer>) -> io::Result<()> {
         self.insert(nonce, message.clone());
-        self.append(RESULT, &nonce, message.as_bytes())
+        self.append(&record(RESULT, &nonce, message.as_bytes()))
     }
 
-    /// Forgets settled results; whether any of them was here.
+    /// Forgets settled results.
     ///
     /// # Errors
     /// If the file cannot be written; they are forgotten in memory all the same.
     pub fn settle(&mut self, nonces: impl IntoIterator<Item = AttemptNonce>) -> io::Result<()> {
-        nonces.into_iter().try_for_each(
-            |nonce| {
-                if self.remove(&nonce) { self.append(SETTLED, &nonce, &[]) } else { Ok(()) }
-            },
-        )
+        let mut records = Vec::new();
+        for nonce in nonces {
+            if self.remove(&nonce) {
+                records.extend_from_slice(&record(SETTLED, &nonce, &[]));
+            }
+        }
+        self.append(&records)
     }
 
     /// Whether this attempt's result is here.
@@ -160,10 +162,12 @@ impl Journal {
         removed.is_some()
     }
 
-    fn append(&mut self, kind: u8, nonce: &AttemptNonce, frame: &[u8]) -> io::Result<()> {
-        let record = record(kind, nonce, frame);
-        self.file.write_all(&record)?;
-        self.file_bytes += record.len() as u64;
+    fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(records)?;
+        self.file_bytes += records.len() as u64;
         self.dirty = true;
         Ok(())
     }

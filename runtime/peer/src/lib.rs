@@ -29,6 +29,7 @@ mod file;
 mod journal;
 mod library;
 pub mod limits;
+mod pace;
 mod peer;
 mod pool;
 mod session;

@@ -38,11 +38,21 @@ pub const UNSETTLED_BYTES: u64 = 256 << 20;
 /// Bytes the journal's file may have beyond what is unsettled before it is written anew.
 pub const JOURNAL_SLACK_BYTES: u64 = 16 << 20;
 
-/// Worker threads.
-pub const WORKERS: u16 = 64;
+/// Worker threads; with the network's own thread they are as many as a sandbox serves at once.
+pub const WORKERS: u16 = 63;
 
 /// Stack of a worker thread, bytes: the sandbox asks for at least 1 MiB.
 pub const WORKER_STACK_BYTES: usize = 4 << 20;
+
+/// An attempt expected to take less than this runs on the network's thread: handing it to a worker and its answer back
+/// costs two thread switches, more than such an attempt itself.
+pub const QUICK: Duration = Duration::from_micros(150);
+
+/// Time after which an attempt on the network's thread is broken off and handed to a worker after all.
+pub const QUICK_DEADLINE: Duration = Duration::from_millis(2);
+
+/// Kernels whose usual duration is remembered.
+pub const PACES: usize = 64;
 
 /// First wait before a reconnect; doubles up to [`RECONNECT_CAP`].
 pub const RECONNECT_BASE: Duration = Duration::from_millis(200);

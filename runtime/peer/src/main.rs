@@ -78,7 +78,8 @@ async fn run(config: PeerConfig) -> Result<()> {
     let sandbox = Sandbox::new(SandboxConfig {
         cache_dir: Some(config.data.join("compiled")),
         gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
-        workers: config.workers.into(),
+        // One more for quick attempts on the network's thread.
+        workers: u32::from(config.workers) + 1,
     })
     .context("setting up the sandbox")?;
     let executor = Arc::new(SandboxExecutor::new(sandbox));

@@ -1,5 +1,5 @@
-//! One connection: takes assignments, has fetched what they need, hands them to the workers, keeps the books of what is
-//! settled. Results do not pass through here: workers send them by themselves.
+//! One connection: takes assignments, has fetched what they need, hands them to the workers (or runs them here, if that
+//! is over sooner than a thread switch), keeps the books of what is settled. Workers send results by themselves.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -199,6 +199,7 @@ impl<'a> Session<'a> {
     }
 
     fn submit(&self, job: Box<Job>) {
+        let Err(job) = self.station.run_quick(job) else { return };
         if let Err(job) = self.pool.submit(job) {
             self.station.fail(&job, Fault::Resources);
         }

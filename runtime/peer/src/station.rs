@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use p2c2r_protocol::message::{Fault, Item, OfferedClass, Path, PeerToServer, SettledAttempt, Standing};
 use p2c2r_runtime::CancelFlag;
-use p2c2r_signing::{AttemptNonce, Ballot, BlobId, ClassId, Digest, ModuleId, PublicKey, TaskId};
+use p2c2r_signing::{AttemptNonce, Ballot, BlobId, ClassId, Digest, ModuleId, PublicKey, TaskId, VerifiedModule};
 use p2c2r_transport::{Encoded, SendError, Sender};
 use tokio::sync::{Notify, mpsc};
 
 use crate::executor::{Answer, Assignment, Executor};
 use crate::journal::Journal;
 use crate::library::{Content, Library};
+use crate::limits;
+use crate::pace::Paces;
 use crate::status::{Counts, Earnings, State};
 
 /// An attempt as it was assigned.
@@ -59,6 +61,7 @@ pub(crate) struct Station {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) quiet: Notify,
     pub(crate) board: Mutex<Board>,
+    paces: Mutex<Paces>,
 }
 
 /// What the owner is shown and nothing else depends on.
@@ -75,6 +78,22 @@ impl Job {
     /// Everything it needs, kernel first.
     pub(crate) fn items(&self) -> impl Iterator<Item = Item> {
         std::iter::once(Item::Kernel(self.module)).chain(self.blobs.iter().map(|blob| Item::Blob(*blob)))
+    }
+
+    fn assignment(&self, kernel: VerifiedModule, blobs: Vec<(BlobId, Bytes)>, deadline: Duration) -> Assignment {
+        Assignment {
+            task: self.task,
+            nonce: self.nonce,
+            kernel,
+            class: self.class,
+            path: self.path,
+            input: self.input.clone(),
+            blobs,
+            seed: self.seed,
+            max_units: self.max_units,
+            deadline,
+            cancel: self.cancel.clone(),
+        }
     }
 
     /// Time left; `None` if it is over.
@@ -106,6 +125,7 @@ impl Station {
             events,
             quiet: Notify::new(),
             board: Mutex::new(board),
+            paces: Mutex::default(),
         }
     }
 
@@ -161,28 +181,43 @@ impl Station {
         if job.cancel.is_cancelled() {
             return self.fail(&job, Fault::Preempted);
         }
-        let assignment = Assignment {
-            task: job.task,
-            nonce: job.nonce,
-            kernel,
-            class: job.class,
-            path: job.path,
-            input: job.input.clone(),
-            blobs,
-            seed: job.seed,
-            max_units: job.max_units,
-            deadline,
-            cancel: job.cancel.clone(),
-        };
-        let execute = std::panic::AssertUnwindSafe(|| self.executor.execute(&assignment));
-        match std::panic::catch_unwind(execute) {
-            Ok(Ok(answer)) => self.answer(&job, &assignment, &answer),
-            Ok(Err(fault)) => self.fail(&job, fault),
-            Err(_panic) => {
-                tracing::error!(kernel = %job.module.short(), "bug: the executor panicked");
-                self.fail(&job, Fault::Internal);
-            }
+        let assignment = job.assignment(kernel, blobs, deadline);
+        match self.execute(&assignment) {
+            Ok(answer) => self.answer(&job, &assignment, &answer),
+            Err(fault) => self.fail(&job, fault),
         }
+    }
+
+    /// Runs a job right here if its kernel is quick and all it needs is in memory; gives it back if not, or if it is not
+    /// done in no time.
+    pub(crate) fn run_quick(&self, job: Box<Job>) -> Result<(), Box<Job>> {
+        if !lock(&self.paces).is_quick(&job.module) || !job.items().all(|item| self.library.hot(&item).is_some()) {
+            return Err(job);
+        }
+        let Some((kernel, blobs)) = self.gather(&job) else { return Err(job) };
+        let Some(deadline) = job.left() else { return Err(job) };
+        let assignment = job.assignment(kernel, blobs, deadline.min(limits::QUICK_DEADLINE));
+        match self.execute(&assignment) {
+            Ok(answer) => {
+                self.answer(&job, &assignment, &answer);
+                Ok(())
+            }
+            // Whatever it was, a worker with the whole deadline says it with authority.
+            Err(_fault) => Err(job),
+        }
+    }
+
+    fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault> {
+        let start = Instant::now();
+        let execute = std::panic::AssertUnwindSafe(|| self.executor.execute(assignment));
+        let result = std::panic::catch_unwind(execute).unwrap_or_else(|_panic| {
+            tracing::error!(kernel = %assignment.kernel.id().short(), "bug: the executor panicked");
+            Err(Fault::Internal)
+        });
+        let took = start.elapsed();
+        let weight = if result.is_ok() { took } else { took.max(limits::QUICK_DEADLINE) };
+        lock(&self.paces).note(assignment.kernel.id(), weight);
+        result
     }
 
     /// Ends a job without an outcome. Nobody is told of an attempt the coordinator called off.
@@ -281,7 +316,7 @@ impl Station {
     }
 
     /// Kernel and blobs of a job, if all are here.
-    fn gather(&self, job: &Job) -> Option<(p2c2r_signing::VerifiedModule, Vec<(BlobId, Bytes)>)> {
+    fn gather(&self, job: &Job) -> Option<(VerifiedModule, Vec<(BlobId, Bytes)>)> {
         let Content::Kernel(kernel) = self.library.load(&Item::Kernel(job.module))? else { return None };
         let blob = |id: &BlobId| match self.library.load(&Item::Blob(*id))? {
             Content::Blob(bytes) => Some((*id, bytes)),
