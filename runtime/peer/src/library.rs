@@ -263,8 +263,7 @@ impl Shelf {
 }
 
 /// Bytes an item may have.
-#[must_use]
-pub const fn item_limit(item: &Item) -> u64 {
+pub(crate) const fn item_limit(item: &Item) -> u64 {
     match item {
         Item::Kernel(_) => MODULE_BYTES as u64,
         Item::Blob(_) => BLOB_BYTES,
