@@ -1,11 +1,21 @@
-//! A loaded kernel.
+//! A module on its way to being run: checked, compiled, its imports resolved.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use p2c2r_signing::{Manifest, ModuleId, VerifiedModule};
+use p2c2r_abi::{ABI_VERSION, IMPORT_MODULE, MEMORY_EXPORT, import};
+use p2c2r_signing::limits::PAGE_BYTES;
+use p2c2r_signing::{Manifest, ModuleId, Profile, VerifiedModule};
+use wasmtime::{ExternType, InstancePre, Module, ModuleExport, ValType};
+
+use crate::cache::Cache;
+use crate::engine::Plant;
+use crate::gpu::{Gpu, Shaders};
+use crate::state::State;
+use crate::{preflight, wasi};
 
 /// A module that cannot be loaded here. No statement about what it would compute.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The module has more of something than this host compiles.
     #[error("module has {got} {what}, at most {max} are compiled")]
@@ -17,20 +27,69 @@ pub enum LoadError {
         /// The bound.
         max: u64,
     },
+    /// The engine for metered kernels could not be set up.
+    #[error("engine: {0}")]
+    Engine(String),
     /// The compiler failed on a valid module.
     #[error("compiler: {0}")]
     Compile(String),
 }
 
-/// A compiled kernel. Cheap to clone; clones share the code.
+/// A kernel ready to run. Cheap to clone; clones share the code.
 #[derive(Clone)]
 pub struct Kernel(Arc<Inner>);
 
 struct Inner {
     module: VerifiedModule,
+    code: Code,
+    /// The GPU path, where the manifest names one and this machine has an adapter.
+    shaders: Option<Result<Shaders, String>>,
+}
+
+enum Code {
+    /// Every run ends as `Outcome::BadAbi`, for this reason.
+    BadAbi(String),
+    Ready(Ready),
+}
+
+/// Compiled code with everything about it that a run needs.
+pub(crate) struct Ready {
+    pub(crate) plant: Arc<Plant>,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) memory: ModuleExport,
+    pub(crate) entry: Entry,
+    /// Bills one unit an attempt: a WASI program that does not know of `charge`.
+    pub(crate) flat_unit: bool,
+    from_cache: bool,
+}
+
+/// How a run starts.
+pub(crate) enum Entry {
+    /// Export `() -> i32`; the result is the outcome.
+    Core(String),
+    /// Export `_start`, `() -> ()`.
+    Wasi,
 }
 
 impl Kernel {
+    pub(crate) fn load(
+        module: &VerifiedModule,
+        plant: &Arc<Plant>,
+        cache: Option<&Cache>,
+        gpu: Option<&Gpu>,
+    ) -> Result<Self, LoadError> {
+        let code = match compile(module, plant, cache)? {
+            Ok((compiled, from_cache)) => match link(module.manifest(), plant, &compiled, from_cache) {
+                Ok(ready) => Code::Ready(ready),
+                Err(reason) => Code::BadAbi(reason),
+            },
+            Err(reason) => Code::BadAbi(reason),
+        };
+        let gpu = gpu.filter(|_| module.manifest().gpu.is_some());
+        let shaders = gpu.map(|gpu| gpu.prepare(module).map_err(|error| error.to_string()));
+        Ok(Self(Arc::new(Inner { module: module.clone(), code, shaders })))
+    }
+
     /// The module's identity.
     #[must_use]
     pub fn id(&self) -> ModuleId {
@@ -46,6 +105,106 @@ impl Kernel {
     /// Why every run ends as `Outcome::BadAbi`, if it does.
     #[must_use]
     pub fn bad_abi(&self) -> Option<&str> {
-        None
+        match &self.0.code {
+            Code::BadAbi(reason) => Some(reason),
+            Code::Ready(_) => None,
+        }
     }
+
+    /// Why this kernel cannot take the GPU path on this machine although its manifest names one and there is an
+    /// adapter.
+    #[must_use]
+    pub fn gpu_refused(&self) -> Option<&str> {
+        self.0.shaders.as_ref()?.as_ref().err().map(String::as_str)
+    }
+
+    /// Whether the code came from the cache.
+    #[must_use]
+    pub fn from_cache(&self) -> bool {
+        matches!(&self.0.code, Code::Ready(ready) if ready.from_cache)
+    }
+
+    pub(crate) fn ready(&self) -> Result<&Ready, &str> {
+        match &self.0.code {
+            Code::BadAbi(reason) => Err(reason),
+            Code::Ready(ready) => Ok(ready),
+        }
+    }
+
+    pub(crate) fn shaders(&self) -> Option<&Result<Shaders, String>> {
+        self.0.shaders.as_ref()
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("id", &self.id()).field("name", &self.manifest().name).finish_non_exhaustive()
+    }
+}
+
+/// The inner error says what is wrong with the module.
+fn compile(
+    module: &VerifiedModule,
+    plant: &Plant,
+    cache: Option<&Cache>,
+) -> Result<Result<(Module, bool), String>, LoadError> {
+    let engine = &plant.engine;
+    if let Some(found) = cache.and_then(|cache| cache.load(engine, plant.metering, &module.id())) {
+        return Ok(Ok((found, true)));
+    }
+    preflight::check(module.bytes())?;
+    // Cranelift is large and sees whatever a publisher signed; a panic in it must not end the peer.
+    let compiled = catch_unwind(AssertUnwindSafe(|| {
+        if let Err(error) = Module::validate(engine, module.bytes()) {
+            return Ok(Err(format!("{error:#}")));
+        }
+        Module::from_binary(engine, module.bytes()).map(Ok).map_err(|error| LoadError::Compile(format!("{error:#}")))
+    }));
+    let compiled = compiled.unwrap_or_else(|_| Err(LoadError::Compile("panicked".to_owned())))?;
+    if let (Some(cache), Ok(compiled)) = (cache, &compiled) {
+        cache.store(engine, plant.metering, &module.id(), compiled);
+    }
+    Ok(compiled.map(|compiled| (compiled, false)))
+}
+
+/// Checks the module against the contract; the error says what it breaks.
+fn link(manifest: &Manifest, plant: &Arc<Plant>, module: &Module, from_cache: bool) -> Result<Ready, String> {
+    if manifest.abi != ABI_VERSION {
+        return Err(format!("manifest names abi {}, this host knows {ABI_VERSION}", manifest.abi));
+    }
+    let (linker, entry) = match manifest.profile {
+        Profile::Core => (&plant.core, Entry::Core(manifest.entry.clone())),
+        Profile::Wasi => (&plant.wasi, Entry::Wasi),
+    };
+    let memory = match module.get_export(MEMORY_EXPORT) {
+        Some(ExternType::Memory(memory)) => memory,
+        Some(_) => return Err(format!("export {MEMORY_EXPORT:?} is not a memory")),
+        None => return Err(format!("no export {MEMORY_EXPORT:?}")),
+    };
+    let least = memory.minimum().saturating_mul(PAGE_BYTES);
+    if least > manifest.limits.memory_bytes {
+        let limit = manifest.limits.memory_bytes;
+        return Err(format!("memory starts with {least} bytes, the manifest allows {limit}"));
+    }
+    let (name, results) = match &entry {
+        Entry::Core(name) => (name.as_str(), 1),
+        Entry::Wasi => (wasi::ENTRY, 0),
+    };
+    let Some(ExternType::Func(function)) = module.get_export(name) else {
+        return Err(format!("no exported function {name:?}"));
+    };
+    let is_i32 = |ty: ValType| matches!(ty, ValType::I32);
+    if function.params().len() != 0 || function.results().len() != results || !function.results().all(is_i32) {
+        let wanted = if results == 1 { "() -> i32" } else { "() -> ()" };
+        return Err(format!("export {name:?} is not {wanted}"));
+    }
+    let charges = module.imports().any(|i| i.module() == IMPORT_MODULE && i.name() == import::CHARGE);
+    Ok(Ready {
+        plant: Arc::clone(plant),
+        pre: linker.instantiate_pre(module).map_err(|error| format!("{error:#}"))?,
+        memory: module.get_export_index(MEMORY_EXPORT).ok_or("no memory export")?,
+        flat_unit: matches!(entry, Entry::Wasi) && !charges,
+        entry,
+        from_cache,
+    })
 }

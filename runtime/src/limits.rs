@@ -13,6 +13,9 @@ pub const WASM_STACK_BYTES: usize = 512 << 10;
 /// Elements of a module's table. The largest kernel in the tree has under 2,000; one element costs 8 bytes.
 pub const TABLE_ELEMENTS: usize = 65_536;
 
+/// Tables of a module. Compilers emit one; the pool keeps this many for each worker.
+pub const TABLES: u32 = 1;
+
 /// Functions a module defines. Rapier, the largest kernel in the tree, has under 3,000.
 pub const FUNCTIONS: u32 = 50_000;
 
@@ -21,6 +24,9 @@ pub const FUNCTION_BYTES: usize = 512 << 10;
 
 /// Bytes of all function bodies; compiling takes about 2 s a MiB on one core.
 pub const CODE_BYTES: usize = 16 << 20;
+
+/// Types of a module.
+pub const TYPES: u32 = 10_000;
 
 /// Globals of a module.
 pub const GLOBALS: u32 = 10_000;
@@ -38,7 +44,7 @@ pub const EXPORTS: u32 = 10_000;
 pub const IMPORTS: u32 = 256;
 
 /// Bytes of an instance's own bookkeeping (globals, table and import pointers) in the pool.
-pub const INSTANCE_BYTES: usize = 1 << 20;
+pub const INSTANCE_BYTES: usize = 4 << 20;
 
 /// Blobs of a task.
 pub const BLOBS: usize = 64;
@@ -55,14 +61,15 @@ pub const LOG_LINE_BYTES: usize = 4 << 10;
 /// Bytes of all logged lines; what follows is dropped.
 pub const LOG_BYTES: usize = 64 << 10;
 
-/// Bindings of one dispatch, as many storage buffers as WebGPU's default limits guarantee a shader stage.
-pub const BINDINGS: u32 = 8;
 
 /// I/O vectors of one WASI read or write, POSIX's usual `IOV_MAX`; more is `EINVAL`.
 pub const WASI_IOVECS: u32 = 1024;
 
 /// Subscriptions of one WASI `poll_oneoff`; more is `EINVAL`.
 pub const WASI_SUBSCRIPTIONS: u32 = 64;
+
+/// Bytes of one WASI `random_get`; more is `EINVAL`, so that one call stays short beside the deadline.
+pub const WASI_RANDOM_BYTES: u32 = 1 << 20;
 
 /// How often a running guest is asked to look at its deadline and cancel flag. Also the precision of both.
 pub const TICK: Duration = Duration::from_millis(1);

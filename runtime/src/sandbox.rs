@@ -1,12 +1,18 @@
 //! The sandbox: engines, cache, GPU, and the two verbs `load` and `run`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use p2c2r_signing::{ClassId, Digest, VerifiedModule};
 
 use crate::attempt::{Attempt, Execution, HostFault, PathKind};
+use crate::cache::Cache;
+use crate::engine::{Metering, Plant, engine_id};
+use crate::gpu::{Gpu, GpuInfo, GpuOptions};
 use crate::kernel::{Kernel, LoadError};
+use crate::{limits, run};
+
+const CLASS_DOMAIN: &str = "P2C2R 2026-11-22 result class v1";
 
 /// How a [`Sandbox`] is set up.
 #[derive(Debug, Clone)]
@@ -15,7 +21,7 @@ pub struct SandboxConfig {
     pub cache_dir: Option<PathBuf>,
     /// Whether to look for a GPU.
     pub gpu: GpuPolicy,
-    /// Attempts that may run at once, at most [`crate::limits::WORKERS`].
+    /// Attempts that may run at once, at most [`limits::WORKERS`].
     pub workers: u32,
 }
 
@@ -24,9 +30,11 @@ pub struct SandboxConfig {
 pub enum GpuPolicy {
     /// Offer the CPU class only.
     Off,
-    /// Use the best adapter that passes the probe suite, if there is one.
+    /// Use the best adapter that passes the probe suite, if there is one; a software adapter counts.
     #[default]
     Auto,
+    /// As [`Self::Auto`], without software adapters.
+    Hardware,
 }
 
 impl Default for SandboxConfig {
@@ -46,6 +54,14 @@ pub enum SandboxError {
         /// The bound.
         max: u32,
     },
+    /// The cache folder or its key cannot be used.
+    #[error("cache {}: {source}", .dir.display())]
+    Cache {
+        /// The folder given.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The engine refused its configuration on this machine.
     #[error("engine: {0}")]
     Engine(String),
@@ -57,16 +73,42 @@ pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
     engine_id: Digest,
+    workers: u32,
+    plain: Arc<Plant>,
+    /// Made when the first metered kernel is loaded: most peers never need its address space.
+    metered: Mutex<Option<Arc<Plant>>>,
+    cache: Option<Cache>,
+    gpu: Result<Gpu, String>,
 }
 
 impl Sandbox {
-    /// Sets up engines, cache and GPU.
+    /// Sets up engines, cache and GPU. Looking for a GPU and probing it takes up to a second or so.
     ///
     /// # Errors
-    /// [`SandboxError`] if `workers` is out of range or the machine cannot host the engine. A missing GPU is no error.
+    /// [`SandboxError`] if `workers` is out of range, the cache folder cannot be used or the machine cannot host the
+    /// engine. A missing GPU is no error; [`Self::gpu_missing`] says why.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let _ = config;
-        Ok(Self(Arc::new(Inner { engine_id: Digest::of(b"skeleton") })))
+        let workers = config.workers;
+        if !(1..=limits::WORKERS).contains(&workers) {
+            return Err(SandboxError::Workers { got: workers, max: limits::WORKERS });
+        }
+        let engine_id = engine_id();
+        let open = |dir: PathBuf| {
+            Cache::open(&dir, engine_id).map_err(|source| SandboxError::Cache { dir: dir.clone(), source })
+        };
+        let cache = config.cache_dir.map(open).transpose()?;
+        let plain = Plant::new(Metering::Plain, workers).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let gpu = match config.gpu {
+            GpuPolicy::Off => Err("switched off".to_owned()),
+            GpuPolicy::Auto => Gpu::open(GpuOptions { software: true }).map_err(|error| error.to_string()),
+            GpuPolicy::Hardware => Gpu::open(GpuOptions { software: false }).map_err(|error| error.to_string()),
+        };
+        match &gpu {
+            Ok(gpu) => tracing::info!(adapter = gpu.info().adapter, driver = gpu.info().driver, "gpu ready"),
+            Err(reason) => tracing::info!(reason, "no gpu"),
+        }
+        let (plain, metered) = (Arc::new(plain), Mutex::new(None));
+        Ok(Self(Arc::new(Inner { engine_id, workers, plain, metered, cache, gpu })))
     }
 
     /// Identity of everything about the engine that could change a result.
@@ -75,20 +117,45 @@ impl Sandbox {
         self.0.engine_id
     }
 
-    /// The result classes this machine can run in.
+    /// The result classes this machine can run in, CPU first.
     #[must_use]
     pub fn classes(&self) -> Vec<(ClassId, PathKind)> {
-        Vec::new()
+        let cpu = (class(&self.0.engine_id, PathKind::Cpu, None), PathKind::Cpu);
+        let numeric = self.gpu_info().map(|info| &info.numeric_class);
+        let gpu = numeric.map(|numeric| (class(&self.0.engine_id, PathKind::Gpu, Some(numeric)), PathKind::Gpu));
+        std::iter::once(cpu).chain(gpu).collect()
     }
 
-    /// Compiles a verified module, or takes its code from the cache.
+    /// The adapter in use.
+    #[must_use]
+    pub fn gpu_info(&self) -> Option<&GpuInfo> {
+        self.0.gpu.as_ref().ok().map(Gpu::info)
+    }
+
+    /// Why there is no GPU, if there is none.
+    #[must_use]
+    pub fn gpu_missing(&self) -> Option<&str> {
+        self.0.gpu.as_ref().err().map(String::as_str)
+    }
+
+    /// Attempts that may run at once.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        self.0.workers
+    }
+
+    /// Compiles a verified module, or takes its code from the cache. Compiling a large module takes seconds and
+    /// cannot be interrupted; [`limits`] bound what is tried.
     ///
     /// # Errors
     /// [`LoadError`] for a module over the host's limits or a failing compiler. A module that merely breaks the
     /// contract loads, and every run of it ends as `Outcome::BadAbi`.
     pub fn load(&self, module: &VerifiedModule) -> Result<Kernel, LoadError> {
-        let _ = module;
-        Err(LoadError::Compile("skeleton".to_owned()))
+        let plant = match module.manifest().fuel {
+            None => Arc::clone(&self.0.plain),
+            Some(_) => self.metered().map_err(|e| LoadError::Engine(format!("{e:#}")))?,
+        };
+        Kernel::load(module, &plant, self.0.cache.as_ref(), self.0.gpu.as_ref().ok())
     }
 
     /// Runs one attempt on the calling thread, which needs a stack of at least 1 MiB.
@@ -96,7 +163,39 @@ impl Sandbox {
     /// # Errors
     /// [`HostFault`] for whatever depends on this machine.
     pub fn run(&self, kernel: &Kernel, attempt: Attempt) -> Result<Execution, HostFault> {
-        let _ = (kernel, attempt);
-        Err(HostFault::Internal("skeleton".to_owned()))
+        run::run(kernel, self.0.gpu.as_ref().ok(), attempt)
     }
+
+    fn metered(&self) -> wasmtime::Result<Arc<Plant>> {
+        let mut metered = self.0.metered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plant) = &*metered {
+            return Ok(Arc::clone(plant));
+        }
+        let plant = Arc::new(Plant::new(Metering::Fuel, self.0.workers)?);
+        *metered = Some(Arc::clone(&plant));
+        Ok(plant)
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("engine_id", &self.0.engine_id)
+            .field("workers", &self.0.workers)
+            .field("gpu", &self.gpu_info())
+            .finish_non_exhaustive()
+    }
+}
+
+fn class(engine_id: &Digest, path: PathKind, numeric: Option<&Digest>) -> ClassId {
+    let mut h = blake3::Hasher::new_derive_key(CLASS_DOMAIN);
+    h.update(engine_id.as_bytes());
+    h.update(match path {
+        PathKind::Cpu => b"cpu",
+        PathKind::Gpu => b"gpu",
+    });
+    if let Some(numeric) = numeric {
+        h.update(numeric.as_bytes());
+    }
+    ClassId::from_bytes(*h.finalize().as_bytes())
 }

@@ -1,0 +1,186 @@
+//! Compiled code on disk. `Module::deserialize` runs whatever native code it is given, so an entry counts only with a
+//! MAC that this machine made: the key never leaves it, and code never comes from another.
+//!
+//! An entry is `MAC: 32 bytes, code`, in `<cache dir>/<engine>/<module id>.<plain|fuel>`. The key is `aot.key` in the
+//! folder above the cache, so that emptying or sharing the cache does not touch it. Whatever is wrong with an entry,
+//! the module is compiled again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use p2c2r_signing::{Digest, ModuleId};
+use wasmtime::{Engine, Module};
+
+use crate::engine::Metering;
+use crate::limits::{CACHE_BYTES, CACHE_ENTRY_BYTES};
+
+const KEY_FILE: &str = "aot.key";
+const KEY_BYTES: usize = 32;
+const MAC_BYTES: usize = 32;
+const MAC_DOMAIN: &[u8] = b"P2C2R 2026-11-22 compiled code v1";
+
+/// The cache of one engine.
+pub(crate) struct Cache {
+    dir: PathBuf,
+    key: [u8; KEY_BYTES],
+    engine_id: Digest,
+}
+
+impl Cache {
+    /// Opens or makes the folder and the key beside it.
+    pub(crate) fn open(dir: &Path, engine_id: Digest) -> io::Result<Self> {
+        let entries = dir.join(engine_id.short());
+        fs::create_dir_all(&entries)?;
+        let parent = dir.canonicalize()?.parent().map(Path::to_owned);
+        let parent = parent.ok_or_else(|| io::Error::other("the cache folder must have a folder above it"))?;
+        Ok(Self { dir: entries, key: load_or_make_key(&parent.join(KEY_FILE))?, engine_id })
+    }
+
+    /// The compiled module, if there is an entry of ours for it.
+    pub(crate) fn load(&self, engine: &Engine, metering: Metering, id: &ModuleId) -> Option<Module> {
+        let path = self.path(metering, id);
+        let mut entry = Vec::new();
+        let file = File::open(&path).ok()?;
+        file.take(CACHE_ENTRY_BYTES + MAC_BYTES as u64 + 1).read_to_end(&mut entry).ok()?;
+        let (mac, code) = entry.split_first_chunk::<MAC_BYTES>()?;
+        // `blake3::Hash` compares in constant time.
+        if self.mac(engine, metering, id, code) != *mac {
+            tracing::warn!(path = %path.display(), "compiled code does not carry our mac; compiling again");
+            return None;
+        }
+        deserialize(engine, code)
+            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "compiled code refused; compiling again"))
+            .ok()
+    }
+
+    /// Keeps a compiled module. Failing to is no error: the next load compiles.
+    pub(crate) fn store(&self, engine: &Engine, metering: Metering, id: &ModuleId, module: &Module) {
+        let written = module.serialize().map_err(io::Error::other).and_then(|code| {
+            if code.len() as u64 > CACHE_ENTRY_BYTES {
+                return Err(io::Error::other(format!("{} bytes, at most {CACHE_ENTRY_BYTES} are kept", code.len())));
+            }
+            self.make_room(code.len() as u64)?;
+            let mac = self.mac(engine, metering, id, &code);
+            replace(&self.path(metering, id), &[mac.as_bytes(), &code])
+        });
+        if let Err(error) = written {
+            tracing::warn!(module = %id, %error, "compiled code not kept");
+        }
+    }
+
+    fn path(&self, metering: Metering, id: &ModuleId) -> PathBuf {
+        self.dir.join(format!("{id}.{}", metering.name()))
+    }
+
+    fn mac(&self, engine: &Engine, metering: Metering, id: &ModuleId, code: &[u8]) -> blake3::Hash {
+        let mut compatibility = Collect(blake3::Hasher::new());
+        std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
+        let mut h = blake3::Hasher::new_keyed(&self.key);
+        h.update(MAC_DOMAIN);
+        h.update(self.engine_id.as_bytes());
+        h.update(compatibility.0.finalize().as_bytes());
+        h.update(&[metering as u8]);
+        h.update(id.as_bytes());
+        h.update(code);
+        h.finalize()
+    }
+
+    /// Removes the oldest entries until `bytes` more fit.
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
+        let mut entries: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            entries.push((about.modified()?, about.len(), entry.path()));
+        }
+        entries.sort_unstable();
+        let mut total = entries.iter().fold(bytes, |sum, (_, len, _)| sum.saturating_add(*len));
+        for (_, len, path) in entries {
+            if total <= CACHE_BYTES {
+                break;
+            }
+            fs::remove_file(path)?;
+            total -= len;
+        }
+        Ok(())
+    }
+}
+
+#[expect(unsafe_code, reason = "wasmtime cannot check native code; the MAC in front of this call is the check")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Module> {
+    // SAFETY: the caller has checked a MAC over exactly these bytes, made with a key that only this machine has, in
+    // `store`, over the unmodified result of `Module::serialize`.
+    unsafe { Module::deserialize(engine, code) }
+}
+
+/// Feeds a `std` hash into blake3.
+struct Collect(blake3::Hasher);
+
+impl std::hash::Hasher for Collect {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+fn load_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    if let Some(key) = read_key(path)? {
+        return Ok(key);
+    }
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    replace(path, &[&key])?;
+    // Another process may have done the same in between; whoever came last is right for both.
+    read_key(path)?.ok_or_else(|| io::Error::other(format!("{} cannot be read back", path.display())))
+}
+
+/// `None` if there is no key that only its owner can have read.
+fn read_key(path: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !private(&file.metadata()?) {
+        tracing::warn!(path = %path.display(), "key is readable by others; replaced, and all compiled code with it");
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes.try_into().ok())
+}
+
+#[cfg(unix)]
+fn private(about: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    about.permissions().mode() & 0o077 == 0
+}
+
+/// Elsewhere the folder's own access list decides.
+#[cfg(not(unix))]
+fn private(_about: &fs::Metadata) -> bool {
+    true
+}
+
+/// Writes a file only its owner can read, all or nothing.
+fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut suffix = [0; 8];
+    getrandom::fill(&mut suffix).map_err(io::Error::other)?;
+    let temporary = path.with_extension(format!("{:016x}.tmp", u64::from_le_bytes(suffix)));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        fs::rename(&temporary, path)
+    });
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}

@@ -1,0 +1,145 @@
+//! The WebAssembly engine: one configuration for everybody, and the identity that goes with every vote.
+
+use p2c2r_signing::Digest;
+use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
+use wasmtime::{Config, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy};
+
+use crate::limits::{INSTANCE_BYTES, KEEP_RESIDENT_BYTES, TABLE_ELEMENTS, TABLES, WASM_STACK_BYTES};
+use crate::state::State;
+use crate::ticker::Ticker;
+use crate::{host, wasi};
+
+/// The wasmtime release this crate is built with. Code generation may change with any release, so it is part of
+/// the engine id; a test compares it with the lock file.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+const ENGINE_DOMAIN: &str = "P2C2R 2026-11-22 engine id v1";
+
+/// Whether guests burn fuel. Two engines, because fuel is compiled into the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Metering {
+    /// Only epochs.
+    Plain,
+    /// Fuel and epochs; kernels whose manifest names `fuel`.
+    Fuel,
+}
+
+impl Metering {
+    /// One word for file names and hashes.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Fuel => "fuel",
+        }
+    }
+}
+
+/// One engine with what belongs to it.
+pub(crate) struct Plant {
+    pub(crate) engine: Engine,
+    pub(crate) metering: Metering,
+    /// Attempts at once.
+    pub(crate) workers: u32,
+    /// Imports of the `core` profile.
+    pub(crate) core: Linker<State>,
+    /// Imports of the `wasi` profile: those of `core`, and WASI.
+    pub(crate) wasi: Linker<State>,
+    pub(crate) ticker: Ticker,
+}
+
+impl Plant {
+    pub(crate) fn new(metering: Metering, workers: u32) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config(metering, workers))?;
+        let mut core = Linker::new(&engine);
+        host::link(&mut core)?;
+        let mut wasi = Linker::new(&engine);
+        host::link(&mut wasi)?;
+        wasi::link(&mut wasi)?;
+        let ticker = Ticker::start(&engine)?;
+        Ok(Self { engine, metering, workers, core, wasi, ticker })
+    }
+}
+
+/// Identity of everything that could change a result: engine release, instruction set, features and the limits a
+/// guest can notice. The processor's optional features are left out: they change speed, not results, as the features
+/// whose results depend on them (relaxed SIMD) are off. So is the operating system.
+pub(crate) fn engine_id() -> Digest {
+    let text = format!(
+        "wasmtime {WASMTIME_VERSION}\narch {}\nabi {}\nwasm mvp mutable-global saturating-float sign-extension \
+         reference-types(funcref) multi-value bulk-memory simd extended-const\nnan canonical\nmemory {MEMORY_BYTES} page \
+         {PAGE_BYTES}\ntables {TABLES} of {TABLE_ELEMENTS}\ngpu-abi 1\n",
+        std::env::consts::ARCH,
+        p2c2r_abi::ABI_VERSION,
+    );
+    let mut h = blake3::Hasher::new_derive_key(ENGINE_DOMAIN);
+    h.update(text.as_bytes());
+    Digest::from_bytes(*h.finalize().as_bytes())
+}
+
+fn config(metering: Metering, workers: u32) -> Config {
+    let mut config = Config::new();
+    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
+
+    // Determinism. NaN bits are the only place where core WebAssembly leaves a result open.
+    config.cranelift_nan_canonicalization(true);
+
+    // Every proposal that is not needed is off, whatever its default. Threads, function references, exceptions and
+    // components have no switch here because their crate features are off; tests show that each is refused.
+    config
+        .wasm_simd(true)
+        .wasm_bulk_memory(true)
+        .wasm_multi_value(true)
+        .wasm_extended_const(true)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_gc(false)
+        .gc_support(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_stack_switching(false)
+        .wasm_shared_everything_threads(false)
+        .shared_memory(false)
+        .concurrency_support(false);
+
+    // Time.
+    config.epoch_interruption(true).consume_fuel(metering == Metering::Fuel).max_wasm_stack(WASM_STACK_BYTES);
+
+    // Traps vote by code only: no back-traces, no address maps, less to parse.
+    config.wasm_backtrace_max_frames(None).generate_address_map(false).debug_info(false);
+
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(workers)
+        .total_memories(workers)
+        .total_tables(workers * TABLES)
+        .max_memories_per_module(1)
+        .max_tables_per_module(TABLES)
+        .table_elements(TABLE_ELEMENTS)
+        .max_core_instance_size(INSTANCE_BYTES)
+        .max_memory_size(usize::try_from(MEMORY_BYTES).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES)
+        .max_unused_warm_slots(workers);
+    config.allocation_strategy(pool);
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_the_one_in_the_lock_file() {
+        let lock = include_str!("../../Cargo.lock");
+        let wanted = format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"");
+        assert!(lock.contains(&wanted), "change WASMTIME_VERSION with the dependency");
+        assert_eq!(lock.matches("name = \"wasmtime\"\n").count(), 1, "one wasmtime only");
+    }
+
+    #[test]
+    fn id_is_stable_in_a_process() {
+        assert_eq!(engine_id(), engine_id());
+    }
+}

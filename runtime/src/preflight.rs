@@ -1,0 +1,48 @@
+//! Counts what a module has before the compiler sees it: compiling is the one thing here that cannot be interrupted.
+
+use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
+use wasmparser::{Parser, Payload};
+
+use crate::kernel::LoadError;
+use crate::limits::{
+    CODE_BYTES, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS, FUNCTION_BYTES, FUNCTIONS, GLOBALS, IMPORTS, TABLE_ELEMENTS,
+    TABLES, TYPES,
+};
+
+/// Checks every count against its limit. A module that does not parse passes: validation will say why it is wrong.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
+    for payload in Parser::new(0).parse_all(bytes) {
+        let Ok(payload) = payload else { return Ok(()) };
+        match payload {
+            Payload::TypeSection(s) => bound("types", s.count(), TYPES)?,
+            Payload::ImportSection(s) => bound("imports", s.count(), IMPORTS)?,
+            Payload::FunctionSection(s) => bound("functions", s.count(), FUNCTIONS)?,
+            Payload::TableSection(s) => {
+                bound("tables", s.count(), TABLES)?;
+                for table in s.into_iter().map_while(Result::ok) {
+                    bound("table elements", table.ty.initial, TABLE_ELEMENTS as u64)?;
+                }
+            }
+            Payload::MemorySection(s) => {
+                for memory in s.into_iter().map_while(Result::ok) {
+                    bound("pages of memory", memory.initial, MEMORY_BYTES / PAGE_BYTES)?;
+                }
+            }
+            Payload::GlobalSection(s) => bound("globals", s.count(), GLOBALS)?,
+            Payload::ExportSection(s) => bound("exports", s.count(), EXPORTS)?,
+            Payload::ElementSection(s) => bound("element segments", s.count(), ELEMENT_SEGMENTS)?,
+            Payload::DataSection(s) => bound("data segments", s.count(), DATA_SEGMENTS)?,
+            Payload::CodeSectionStart { size, .. } => bound("bytes of code", size, CODE_BYTES as u64)?,
+            Payload::CodeSectionEntry(body) => {
+                bound("bytes in one function", body.range().len() as u64, FUNCTION_BYTES as u64)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn bound<T: Into<u64>, M: Into<u64>>(what: &'static str, got: T, max: M) -> Result<(), LoadError> {
+    let (got, max) = (got.into(), max.into());
+    if got > max { Err(LoadError::TooLarge { what, got, max }) } else { Ok(()) }
+}

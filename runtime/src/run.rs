@@ -1,0 +1,168 @@
+//! One attempt from its arguments to its end. A store is made for it and dropped with it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use p2c2r_signing::{Manifest, Outcome, Profile, TraceRoot};
+use wasmtime::Store;
+
+use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
+use crate::ending::{Stop, classify};
+use crate::engine::Metering;
+use crate::gpu::{Gpu, GpuSession};
+use crate::host::gpu::host_fault;
+use crate::kernel::{Entry, Kernel, Ready};
+use crate::limits::{BLOB_BYTES, BLOBS, DEADLINE};
+use crate::log::Log;
+use crate::state::{Clock, GuestMemory, Output, State, Units};
+use crate::trace;
+use crate::wasi::{self, Wasi};
+
+/// Runs `attempt` on the calling thread.
+pub(crate) fn run(kernel: &Kernel, gpu: Option<&Gpu>, attempt: Attempt) -> Result<Execution, HostFault> {
+    let started = Instant::now();
+    check_sizes(kernel.manifest(), &attempt)?;
+    let ready = match kernel.ready() {
+        Ok(ready) => ready,
+        Err(reason) => return Ok(bad_abi(reason, started)),
+    };
+    let after = attempt.deadline.min(DEADLINE);
+    let clock = Clock { ends: started + after, after, cancel: attempt.cancel.clone() };
+    // A panic below is a bug of the host; it costs this attempt and not the peer.
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let session = open_gpu(kernel, gpu, attempt.path, &clock)?;
+        execute(kernel.manifest(), ready, session, attempt, clock)
+    }));
+    let mut execution = ended.unwrap_or_else(|_| Err(HostFault::Internal("panicked".to_owned())))?;
+    execution.duration = started.elapsed();
+    Ok(execution)
+}
+
+fn execute(
+    manifest: &Manifest,
+    ready: &Ready,
+    gpu: Option<GpuSession>,
+    attempt: Attempt,
+    clock: Clock,
+) -> Result<Execution, HostFault> {
+    let limits = &manifest.limits;
+    let plant = &*ready.plant;
+    let wasi = matches!(manifest.profile, Profile::Wasi).then(|| Wasi::new(attempt.input.clone(), &attempt.seed));
+    let state = State {
+        memory: GuestMemory::Unknown(ready.memory),
+        input: attempt.input,
+        blobs: attempt.blobs,
+        seed: attempt.seed,
+        output: Output { bytes: Vec::new(), limit_bytes: usize::try_from(limits.output_bytes).unwrap_or(usize::MAX) },
+        log: Log::default(),
+        units: Units { charged: 0, limit: limits.units.min(attempt.max_units) },
+        gpu,
+        wasi: wasi.map(Box::new),
+        memory_limit_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
+        clock,
+    };
+    state.clock.check().map_err(fault)?;
+
+    let internal = |error: wasmtime::Error| HostFault::Internal(format!("{error:#}"));
+    let mut store = Store::try_new(&plant.engine, state).map_err(|e| HostFault::OutOfMemory(e.to_string()))?;
+    store.limiter(|state| state);
+    store.epoch_deadline_callback(|context| Ok(context.data().clock.check()?));
+    store.set_epoch_deadline(1);
+    if plant.metering == Metering::Fuel {
+        store.set_fuel(manifest.fuel.unwrap_or(0)).map_err(internal)?;
+    }
+
+    let awake = plant.ticker.keep_awake();
+    let instance = ready.pre.instantiate(&mut store);
+    let (outcome, memory) = match instance {
+        Err(error) => (classify(&error, plant.workers)?, None),
+        Ok(instance) => {
+            let memory = instance.get_module_export(&mut store, &ready.memory).and_then(wasmtime::Extern::into_memory);
+            if let Some(memory) = memory {
+                store.data_mut().memory = GuestMemory::Known(memory);
+            }
+            let returned = match &ready.entry {
+                Entry::Core(name) => {
+                    let entry = instance.get_typed_func::<(), i32>(&mut store, name).map_err(internal)?;
+                    entry.call(&mut store, ())
+                }
+                Entry::Wasi => {
+                    let entry = instance.get_typed_func::<(), ()>(&mut store, wasi::ENTRY).map_err(internal)?;
+                    entry.call(&mut store, ()).map(|()| 0)
+                }
+            };
+            let outcome = match returned {
+                Ok(0) => Outcome::Output,
+                Ok(code) => Outcome::Failed(code),
+                Err(error) => classify(&error, plant.workers)?,
+            };
+            (outcome, memory)
+        }
+    };
+    drop(awake);
+
+    let mut hasher = match memory {
+        Some(memory) => trace::memory(Some(memory.data_mut(&mut store)), outcome),
+        None => trace::memory(None, outcome),
+    };
+    let mut state = store.into_data();
+    hasher.update(&[u8::from(state.gpu.is_some())]);
+    if let Some(gpu) = state.gpu.as_mut() {
+        gpu.trace(&mut hasher).map_err(|fault| host_fault(fault, &state.clock))?;
+    }
+    Ok(Execution {
+        outcome,
+        output: state.output.bytes,
+        units: if ready.flat_unit { state.units.limit.min(1) } else { state.units.charged },
+        trace_root: trace::root(&hasher),
+        log: state.log.finish(),
+        duration: std::time::Duration::ZERO,
+    })
+}
+
+fn open_gpu(
+    kernel: &Kernel,
+    gpu: Option<&Gpu>,
+    path: PathKind,
+    clock: &Clock,
+) -> Result<Option<GpuSession>, HostFault> {
+    if path == PathKind::Cpu {
+        return Ok(None);
+    }
+    let refuse = |reason: &str| HostFault::Gpu(reason.to_owned());
+    let gpu = gpu.ok_or_else(|| refuse("this sandbox has no adapter"))?;
+    let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;
+    let shaders = kernel.shaders().ok_or_else(|| refuse("the kernel was loaded where there was no adapter"))?;
+    let shaders = shaders.as_ref().map_err(|reason| refuse(reason))?;
+    GpuSession::new(gpu, shaders, limits, clock.ends).map(Some).map_err(|fault| host_fault(fault, clock))
+}
+
+fn check_sizes(manifest: &Manifest, attempt: &Attempt) -> Result<(), HostFault> {
+    let blob_bytes = attempt.blobs.iter().map(|blob| blob.len() as u64).fold(0, u64::saturating_add);
+    for (what, got, max) in [
+        ("input bytes", attempt.input.len() as u64, manifest.limits.input_bytes),
+        ("number of blobs", attempt.blobs.len() as u64, BLOBS as u64),
+        ("blob bytes", blob_bytes, BLOB_BYTES),
+    ] {
+        if got > max {
+            return Err(HostFault::TooLarge { what, got, max });
+        }
+    }
+    Ok(())
+}
+
+fn bad_abi(reason: &str, started: Instant) -> Execution {
+    let outcome = Outcome::BadAbi;
+    let mut hasher = trace::memory(None, outcome);
+    hasher.update(&[0]);
+    let trace_root: TraceRoot = trace::root(&hasher);
+    let log = vec![LogLine { level: LogLevel::Panic, text: reason.to_owned() }];
+    Execution { outcome, output: Vec::new(), units: 0, trace_root, log, duration: started.elapsed() }
+}
+
+fn fault(stop: Stop) -> HostFault {
+    match stop {
+        Stop::Fault(fault) => fault,
+        other => HostFault::Internal(other.to_string()),
+    }
+}

@@ -1,0 +1,108 @@
+//! The trace root: a digest of what an attempt left behind, which nobody can know who did not run it.
+//!
+//! It covers the final linear memory and the GPU's buffers, however the attempt ended. Memory is hashed as runs of
+//! 4 KiB pages that are not all zero, each run as `first page: u64, pages: u64, bytes`, so memory that was granted and
+//! never used costs almost nothing. A run of `u64::MAX, 0` ends them.
+//!
+//! Two endings need care. When instantiation fails there is no instance to ask, so the memory counts as absent. When
+//! the guest trapped on an address outside memory, the last 16 bytes count as zero: a store that straddles the end may
+//! or may not have written its first part, depending on the processor (16 bytes is the widest store).
+
+use p2c2r_signing::{TraceRoot, TrapCode, Outcome};
+
+const TRACE_DOMAIN: &str = "P2C2R 2026-11-22 trace root v1";
+
+/// Bytes of a page of the trace; the unit of "untouched" in every operating system we run on, or a divisor of it.
+const PAGE: usize = 4096;
+
+/// Bytes of the widest WebAssembly store, `v128.store`.
+const WIDEST_STORE: usize = 16;
+
+/// Starts the digest with the memory, if there was one.
+pub(crate) fn memory(memory: Option<&mut [u8]>, outcome: Outcome) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
+    hasher.update(&[u8::from(memory.is_some())]);
+    if let Some(memory) = memory {
+        if outcome == Outcome::Trap(TrapCode::MemoryOutOfBounds) {
+            let end = memory.len().saturating_sub(WIDEST_STORE);
+            memory[end..].fill(0);
+        }
+        pages(memory, &mut hasher);
+    }
+    hasher
+}
+
+/// Ends the digest.
+pub(crate) fn root(hasher: &blake3::Hasher) -> TraceRoot {
+    TraceRoot::from_bytes(*hasher.finalize().as_bytes())
+}
+
+fn pages(memory: &[u8], hasher: &mut blake3::Hasher) {
+    hasher.update(&(memory.len() as u64).to_le_bytes());
+    let mut run = 0..0;
+    for (index, page) in memory.chunks(PAGE).enumerate() {
+        if *page == ZEROS[..page.len()] {
+            flush(memory, &run, hasher);
+            run = index + 1..index + 1;
+        } else {
+            run.end = index + 1;
+        }
+    }
+    flush(memory, &run, hasher);
+    hasher.update(&u64::MAX.to_le_bytes());
+    hasher.update(&0u64.to_le_bytes());
+}
+
+static ZEROS: [u8; PAGE] = [0; PAGE];
+
+fn flush(memory: &[u8], run: &std::ops::Range<usize>, hasher: &mut blake3::Hasher) {
+    if run.is_empty() {
+        return;
+    }
+    hasher.update(&(run.start as u64).to_le_bytes());
+    hasher.update(&(run.len() as u64).to_le_bytes());
+    hasher.update(&memory[run.start * PAGE..memory.len().min(run.end * PAGE)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(bytes: &mut [u8], outcome: Outcome) -> TraceRoot {
+        root(&memory(Some(bytes), outcome))
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let mut bytes = vec![0u8; 16 * PAGE];
+        let empty = trace(&mut bytes, Outcome::Output);
+        for at in [0, 1, PAGE - 1, PAGE, 7 * PAGE + 9, 16 * PAGE - 1] {
+            bytes[at] = 1;
+            assert_ne!(trace(&mut bytes, Outcome::Output), empty, "{at}");
+            bytes[at] = 0;
+        }
+        assert_eq!(trace(&mut bytes, Outcome::Output), empty);
+    }
+
+    #[test]
+    fn place_and_length_count() {
+        let at = |page: usize, pages: usize| {
+            let mut bytes = vec![0u8; pages * PAGE];
+            bytes[page * PAGE] = 1;
+            trace(&mut bytes, Outcome::Output)
+        };
+        assert_ne!(at(0, 4), at(1, 4));
+        assert_ne!(at(0, 4), at(0, 8));
+        assert_ne!(root(&memory(None, Outcome::BadAbi)), trace(&mut [], Outcome::BadAbi));
+    }
+
+    #[test]
+    fn a_torn_store_at_the_end_does_not_count() {
+        let outside = Outcome::Trap(TrapCode::MemoryOutOfBounds);
+        let mut clean = vec![0u8; 2 * PAGE];
+        let mut torn = clean.clone();
+        torn[2 * PAGE - 3..].fill(7);
+        assert_ne!(trace(&mut clean, Outcome::Output), trace(&mut torn.clone(), Outcome::Output));
+        assert_eq!(trace(&mut clean, outside), trace(&mut torn, outside));
+    }
+}

@@ -1,0 +1,97 @@
+//! Modules made in memory, and one sandbox for all tests.
+
+use std::sync::OnceLock;
+
+use p2c2r_runtime::{Attempt, Execution, GpuPolicy, HostFault, Kernel, LoadError, Sandbox, SandboxConfig};
+use p2c2r_signing::{
+    Limits, Manifest, Profile, SecretKey, TrustedKeys, VerifiedModule, attach, sign_module, verify_module,
+};
+
+/// Without GPU, with a worker for every test thread.
+pub(crate) fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| {
+        Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, workers: 64, cache_dir: None }).expect("a sandbox")
+    })
+}
+
+pub(crate) fn manifest() -> Manifest {
+    let text = br#"{"name": "test", "version": "1.0.0", "abi": 1, "publisher": "Test", "unit": "unit"}"#;
+    let mut manifest = Manifest::from_json(text).expect("a manifest");
+    manifest.limits = Limits { memory_bytes: 1 << 20, input_bytes: 1 << 16, output_bytes: 1 << 12, units: 1000 };
+    manifest
+}
+
+pub(crate) fn wasi_manifest() -> Manifest {
+    Manifest { profile: Profile::Wasi, ..manifest() }
+}
+
+pub(crate) fn sign(wasm: &[u8], manifest: &Manifest, shaders: &[(&str, &str)]) -> VerifiedModule {
+    static KEY: OnceLock<SecretKey> = OnceLock::new();
+    let key = KEY.get_or_init(SecretKey::generate);
+    let shaders: Vec<_> = shaders.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let signed = sign_module(&attach(wasm, manifest, &shaders).expect("attach"), key).expect("sign");
+    verify_module(signed, &TrustedKeys::from(key.public())).expect("verify")
+}
+
+pub(crate) fn module(wat: &str, manifest: &Manifest) -> VerifiedModule {
+    sign(&wat::parse_str(wat).expect("valid text"), manifest, &[])
+}
+
+pub(crate) fn load(wat: &str, manifest: &Manifest) -> Result<Kernel, LoadError> {
+    sandbox().load(&module(wat, manifest))
+}
+
+/// Loads and runs a module.
+pub(crate) fn try_run(wat: &str, manifest: &Manifest, attempt: Attempt) -> Result<Execution, HostFault> {
+    sandbox().run(&load(wat, manifest).expect("loads"), attempt)
+}
+
+pub(crate) fn run_with(wat: &str, manifest: &Manifest, attempt: Attempt) -> Execution {
+    try_run(wat, manifest, attempt).expect("no host fault")
+}
+
+pub(crate) fn run(wat: &str) -> Execution {
+    run_with(wat, &manifest(), Attempt::new(""))
+}
+
+/// A core module with every import, a page of memory at most 4, `$put` to write an i32 to the output, and `body` as
+/// its entry.
+pub(crate) fn core(body: &str) -> String {
+    format!(
+        r#"(module
+            (import "p2c2r_v1" "input_len" (func $input_len (result i32)))
+            (import "p2c2r_v1" "input_read" (func $input_read (param i32 i32 i32) (result i32)))
+            (import "p2c2r_v1" "output_write" (func $output_write (param i32 i32) (result i32)))
+            (import "p2c2r_v1" "blob_count" (func $blob_count (result i32)))
+            (import "p2c2r_v1" "blob_len" (func $blob_len (param i32) (result i64)))
+            (import "p2c2r_v1" "blob_read" (func $blob_read (param i32 i64 i32 i32) (result i32)))
+            (import "p2c2r_v1" "seed" (func $seed (param i32)))
+            (import "p2c2r_v1" "log" (func $log (param i32 i32 i32)))
+            (import "p2c2r_v1" "charge" (func $charge (param i64)))
+            (import "p2c2r_v1" "gpu_caps" (func $gpu_caps (result i32)))
+            (import "p2c2r_v1" "buf_create" (func $buf_create (param i64) (result i32)))
+            (import "p2c2r_v1" "buf_write" (func $buf_write (param i32 i64 i32 i32) (result i32)))
+            (import "p2c2r_v1" "buf_read" (func $buf_read (param i32 i64 i32 i32) (result i32)))
+            (import "p2c2r_v1" "buf_drop" (func $buf_drop (param i32) (result i32)))
+            (import "p2c2r_v1" "dispatch"
+                (func $dispatch (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 1024) "hello, sandbox")
+            (data (i32.const 2048) "double")
+            (func $put (param i32)
+                (i32.store (i32.const 0) (local.get 0))
+                (drop (call $output_write (i32.const 0) (i32.const 4))))
+            (func $put64 (param i64)
+                (i64.store (i32.const 0) (local.get 0))
+                (drop (call $output_write (i32.const 0) (i32.const 8))))
+            (func (export "p2c2r_main") (result i32)
+                {body}
+                (i32.const 0)))"#
+    )
+}
+
+/// The output as the numbers `$put` wrote.
+pub(crate) fn numbers(execution: &Execution) -> Vec<i32> {
+    execution.output.chunks(4).map(|c| i32::from_le_bytes(c.try_into().expect("four bytes"))).collect()
+}
