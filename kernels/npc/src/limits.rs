@@ -6,7 +6,7 @@ pub const GRID_SIDE: u16 = 1024;
 /// Agents in one task.
 pub const AGENTS: usize = 4096;
 
-/// Nodes one search may expand. 4096 agents at this bound are about 25 s of one core: a client picks its own lower bound in
+/// Nodes one search may expand. 4096 agents at this bound are about a minute of one core: a client picks its own bound in
 /// [`World::max_nodes`](crate::World::max_nodes).
 pub const NODES: u32 = 16_384;
 

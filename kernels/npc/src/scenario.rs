@@ -37,7 +37,7 @@ pub fn scenario(seed: u64, agents: usize) -> Scenario {
         threat_strength: 255,
         food: open_cell(&grid, &mut rng),
         shelter: open_cell(&grid, &mut rng),
-        max_nodes: 4096,
+        max_nodes: 1024,
     };
     let agents = (0..agents.min(AGENTS) as u32)
         .map(|id| {

@@ -8,7 +8,7 @@ pub const BODIES: usize = 4096;
 /// Steps of a task.
 pub const STEPS: u32 = 600;
 
-/// Bodies times steps: about 3 s of one core.
+/// Bodies times steps: about 10 s of one core.
 pub const BODY_STEPS: u64 = 1 << 20;
 
 /// Length of a step, seconds.
