@@ -40,8 +40,8 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let session = session_id(AccountId::from_bytes([1; 16]), 2, CommitId(3));
-        assert_eq!(session.to_string(), "SESSION_GOLDEN");
-        assert_eq!(task_id(session, 4).to_string(), "TASK_GOLDEN");
+        assert_eq!(session.to_string(), "5d8572221df9462a2c618c5c1fbff611");
+        assert_eq!(task_id(session, 4).to_string(), "a11790acee423a34223fa5db796702ba");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use p2c2r_signing::{AccountId, AttemptNonce, Digest, Manifest, ModuleId, PublicK
 
 use crate::io::{CommitId, Millis};
 
-/// Batches in [`Snapshot::recent`]: about as many seconds as pass between a batch and its acknowledgements.
-pub const RECENT_SETTLEMENTS: usize = 16;
+/// Batches in [`Snapshot::recent`]: as many as a peer may leave unacknowledged. A peer that comes back later than that
+/// after a restart is told that its attempt is void even if it was paid; its account's figures are right.
+pub const RECENT_SETTLEMENTS: usize = 64;
 
 /// A batch of records stored in one transaction.
 #[derive(Debug, Clone, PartialEq)]

@@ -116,6 +116,8 @@ impl Market {
     /// Takes in one event. Then drain [`Self::poll_output`]. `now` before the latest time heard of counts as that.
     pub fn handle(&mut self, now: Millis, input: Input) {
         self.now = self.now.max(now);
+        // First what time alone decides, so that nothing below sees a task that is over.
+        self.fire_timers();
         match input {
             Input::ClientConnected { conn, account } => self.client_connected(conn, account),
             Input::PeerConnected { conn, account, key } => self.peer_connected(conn, account, key),
@@ -133,7 +135,6 @@ impl Market {
             Input::Drain => self.drain(),
             Input::Tick => {}
         }
-        self.fire_timers();
     }
 
     /// The next thing to do, in order; `None` when all is said until the next input.

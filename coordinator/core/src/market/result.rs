@@ -7,7 +7,6 @@ use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, ServerToPeer, Settl
 use p2c2r_signing::{Ballot, Digest, Outcome, Seal, Ticket, TraceRoot, Vote};
 
 use super::Market;
-use super::submit::price;
 use crate::identity::task_id;
 use crate::io::ConnId;
 use crate::quorum::Tally;
@@ -123,15 +122,12 @@ impl Market {
         let session = self.sessions.get(ticket.session)?;
         let kernel = self.kernels.get(&ticket.module)?;
         let rate = Credits::from_nano_usd(ticket.rate);
-        let reserve = price(rate, ticket.max_units, ticket.replicas)?;
-        let left = self.ledger.held(session.id).checked_sub(session.reserved)?;
         let recoverable = session.restored_at.is_some_and(|at| ticket.issued_ms <= at.0)
             && session.state != SessionState::Opening
             && !session.finished.contains(ticket.number)
             && !session.tasks.contains_key(&ticket.number)
             && ticket.task == task_id(ticket.session, ticket.number)
             && (1..=REPLICAS).contains(&ticket.replicas)
-            && reserve <= left
             && self.tasks.len() < self.config.limits.tasks;
         if !recoverable {
             return None;
@@ -154,7 +150,7 @@ impl Market {
             max_units: ticket.max_units,
             output_bytes: kernel.manifest.limits.output_bytes,
             rate,
-            reserve,
+            reserve: Credits::ZERO,
             deadline,
             verify_by: deadline,
             timer: None,
@@ -166,7 +162,6 @@ impl Market {
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(ticket.session) {
-            session.reserve(reserve);
             session.tasks.insert(ticket.number, key);
         }
         self.stats.tasks_recovered += 1;

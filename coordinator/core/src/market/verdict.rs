@@ -8,11 +8,15 @@ use p2c2r_signing::Vote;
 use super::Market;
 use super::result::Answer;
 use super::submit::price;
-use crate::task::{AttemptState, Phase, Task};
+use crate::task::{AttemptState, Phase, Place, Task};
 
 impl Market {
     /// Enough attempts cast `vote`; `answer` is the one that made it so.
     pub(super) fn confirm(&mut self, key: usize, vote: Vote, answer: Answer) {
+        if !self.reserve_recovered(key, answer.units) {
+            self.give_up(key, Refusal::Funds);
+            return;
+        }
         let Some(task) = self.tasks.get_mut(key) else { return };
         // Units of a vote are at most the units reserved for.
         let cost = price(task.rate, answer.units, task.replicas).unwrap_or(task.reserve).min(task.reserve);
@@ -37,6 +41,24 @@ impl Market {
         };
         self.to_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
         self.decided(key);
+    }
+
+    /// A task rebuilt after a restart reserved nothing: only its cost is known to fit, because before the restart the
+    /// costs of all tasks together did, and nothing new was drawn from the session since. False if it does not fit
+    /// because it comes after that time.
+    fn reserve_recovered(&mut self, key: usize, units: u64) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let (Place::Recovered(_), Some(cost)) = (task.place, price(task.rate, units, task.replicas)) else {
+            return true;
+        };
+        let Some(session) = self.sessions.get_mut(task.session) else { return false };
+        let left = self.ledger.held(session.id).checked_sub(session.reserved).unwrap_or(Credits::ZERO);
+        if cost > left {
+            return false;
+        }
+        session.reserve(cost);
+        task.reserve = cost;
+        true
     }
 
     /// There will be no quorum. Nothing is charged; votes that came are void.

@@ -1,0 +1,7 @@
+//! The market as its users see it: scenarios, a seeded simulation with hostile parties and crashes, and the ledger
+//! against a naive model.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod fixture;
+mod ledger_model;
+mod simulation;

@@ -1,0 +1,52 @@
+//! Seeded simulation of a whole network in one thread: a virtual clock, delayed and broken connections, hostile peers
+//! and clients, a store that is slow, stops and loses what it had not written, and coordinators that die at any moment.
+//!
+//! What must hold is checked after every event (see `audit`) and at the end, when everything must have drained. A
+//! failure prints its seed; `P2C2R_SIM_SEEDS=first..last` runs others, `P2C2R_SIM_STEPS` makes them longer.
+
+mod audit;
+mod client;
+mod dice;
+mod peer;
+mod store;
+mod world;
+
+use std::panic::AssertUnwindSafe;
+
+use world::World;
+
+fn setting(name: &str, default: &str) -> String {
+    // Test settings only: the market itself reads no environment.
+    #[expect(clippy::disallowed_methods, reason = "a test's own settings")]
+    std::env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+#[test]
+fn honest_work_is_paid_and_nothing_else_whatever_happens() {
+    let seeds = setting("P2C2R_SIM_SEEDS", "0..200");
+    let (first, last) = seeds.split_once("..").unwrap();
+    let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+    let steps: u64 = setting("P2C2R_SIM_STEPS", "300").parse().unwrap();
+    let mut totals = world::Totals::default();
+    for seed in first..last {
+        let run = std::panic::catch_unwind(AssertUnwindSafe(|| World::new(seed).run(steps)));
+        match run {
+            Ok(run) => totals.add(&run),
+            Err(_) => panic!("the simulation failed: seed {seed}, {steps} steps"),
+        }
+    }
+    println!("{totals:?}");
+    // The simulation must have been about something.
+    if last - first >= 100 {
+        assert!(totals.confirmed > 2_000 && totals.revoked > 50 && totals.unverified > 50, "{totals:?}");
+        assert!(totals.crashes > 50 && totals.recovered > 50 && totals.refused > 500, "{totals:?}");
+        assert!(totals.outvoted > 200 && totals.void > 20, "{totals:?}");
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    let (a, b) = (World::new(42).run(200), World::new(42).run(200));
+    assert_eq!(a, b);
+    assert_ne!(a.journal, World::new(43).run(200).journal);
+}
