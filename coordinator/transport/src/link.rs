@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -101,12 +101,13 @@ pub enum RecvError {
     Socket(#[source] Box<WsError>),
 }
 
-/// What waits to be written.
-#[derive(Debug)]
+/// What waits to be written, and how far the writer is.
+#[derive(Debug, Default)]
 struct Gauge {
     bytes: AtomicUsize,
-    frames: AtomicUsize,
-    drained: Notify,
+    queued: AtomicU64,
+    written: AtomicU64,
+    progress: Notify,
 }
 
 #[derive(Debug)]
@@ -171,16 +172,17 @@ impl<M: WireMessage> Sender<M> {
         let _ = self.queue.try_send(Outgoing::Close { code, reason });
     }
 
-    /// Waits until everything queued is handed to the operating system, or the connection is gone. Bulk senders pace
-    /// themselves with it, so that a task waits behind at most one chunk.
+    /// Waits until everything queued before this call is handed to the operating system, or the connection is gone. Bulk
+    /// senders pace themselves with it, so that a task waits behind at most one chunk.
     pub async fn drained(&self) {
+        let target = self.gauge.queued.load(Ordering::Acquire);
         loop {
-            let notified = self.gauge.drained.notified();
-            if self.gauge.frames.load(Ordering::Acquire) == 0 || self.queue.is_closed() {
+            let progress = self.gauge.progress.notified();
+            if self.gauge.written.load(Ordering::Acquire) >= target || self.queue.is_closed() {
                 return;
             }
             tokio::select! {
-                () = notified => {}
+                () = progress => {}
                 () = self.queue.closed() => return,
             }
         }
@@ -199,16 +201,14 @@ impl<M: WireMessage> Sender<M> {
         let result = if waiting + bytes > limits::QUEUE_BYTES {
             Err(full())
         } else {
-            self.gauge.frames.fetch_add(1, Ordering::AcqRel);
-            self.queue.try_send(Outgoing::Frame(frame)).map_err(|e| {
-                self.gauge.frames.fetch_sub(1, Ordering::AcqRel);
-                match e {
-                    mpsc::error::TrySendError::Full(_) => full(),
-                    mpsc::error::TrySendError::Closed(_) => SendError::Closed,
-                }
+            self.queue.try_send(Outgoing::Frame(frame)).map_err(|e| match e {
+                mpsc::error::TrySendError::Full(_) => full(),
+                mpsc::error::TrySendError::Closed(_) => SendError::Closed,
             })
         };
-        if result.is_err() {
+        if result.is_ok() {
+            self.gauge.queued.fetch_add(1, Ordering::AcqRel);
+        } else {
             self.gauge.bytes.fetch_sub(bytes, Ordering::AcqRel);
         }
         result
@@ -263,7 +263,7 @@ where
 {
     let (sink, stream) = socket.split();
     let (queue, waiting) = mpsc::channel(limits::QUEUE_FRAMES);
-    let gauge = Arc::new(Gauge { bytes: AtomicUsize::new(0), frames: AtomicUsize::new(0), drained: Notify::new() });
+    let gauge = Arc::new(Gauge::default());
     tokio::spawn(write(sink, waiting, Arc::clone(&gauge), keep.ping));
     let idle = keep.idle.clamp(limits::IDLE_MIN, limits::IDLE_MAX);
     let receiver = Receiver {
@@ -353,7 +353,7 @@ async fn write<S>(
         }
     }
     waiting.close();
-    gauge.drained.notify_waiters();
+    gauge.progress.notify_waiters();
 }
 
 /// Feeds what was taken and whatever arrives meanwhile, then flushes once. True if the connection is to end.
@@ -403,9 +403,8 @@ where
         sink.flush().await?;
     }
     gauge.bytes.fetch_sub(bytes, Ordering::AcqRel);
-    if gauge.frames.fetch_sub(frames, Ordering::AcqRel) == frames {
-        gauge.drained.notify_waiters();
-    }
+    gauge.written.fetch_add(frames, Ordering::AcqRel);
+    gauge.progress.notify_waiters();
     Ok(closed)
 }
 

@@ -14,8 +14,8 @@ use crate::limits;
 /// What comes of a chunk.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Progress {
-    /// Ask for these next.
-    More(Vec<Fetch>),
+    /// There is more to come.
+    More,
     /// All bytes are here, not checked yet.
     Done(Bytes),
     /// It will not come; why.
@@ -34,7 +34,10 @@ pub(crate) struct Fetches {
 #[derive(Debug)]
 struct Partial {
     total: Option<u64>,
+    /// Bytes asked for, from the start.
     asked: u64,
+    /// Chunks asked for and not here.
+    open: u64,
     bytes: Vec<u8>,
     /// Chunks that came before their turn, by offset.
     early: BTreeMap<u64, Bytes>,
@@ -42,13 +45,13 @@ struct Partial {
 }
 
 impl Fetches {
-    /// Starts fetching `item`; the first request, or `None` if it is on its way already.
+    /// Wants `item`; nothing happens if it is on its way already.
     ///
     /// # Errors
     /// Why it is not tried.
-    pub(crate) fn start(&mut self, item: Item, now: Instant) -> Result<Option<Fetch>, String> {
+    pub(crate) fn start(&mut self, item: Item, now: Instant) -> Result<(), String> {
         if self.active.contains_key(&item) {
-            return Ok(None);
+            return Ok(());
         }
         if let Some(at) = self.refused.get(&item) {
             if now.duration_since(*at) < limits::REFUSED_FOR {
@@ -59,9 +62,25 @@ impl Fetches {
         if self.active.len() >= limits::FETCHES {
             return Err(format!("{} items are being fetched already", limits::FETCHES));
         }
-        let partial = Partial { total: None, asked: chunk(), bytes: Vec::new(), early: BTreeMap::new(), heard: now };
-        self.active.insert(item, partial);
-        Ok(Some(Fetch { item, offset: 0 }))
+        let (bytes, early) = (Vec::new(), BTreeMap::new());
+        self.active.insert(item, Partial { total: None, asked: 0, open: 0, bytes, early, heard: now });
+        Ok(())
+    }
+
+    /// What to ask for now, if anything.
+    pub(crate) fn next_request(&mut self, now: Instant) -> Option<Fetch> {
+        let open: u64 = self.active.values().map(|partial| partial.open).sum();
+        if open >= limits::CHUNKS_OPEN {
+            return None;
+        }
+        let (item, partial) = self.active.iter_mut().find(|(_, partial)| partial.wants_more())?;
+        let request = Fetch { item: *item, offset: partial.asked };
+        if partial.open == 0 {
+            partial.heard = now;
+        }
+        partial.asked += chunk();
+        partial.open += 1;
+        Some(request)
     }
 
     /// Takes a chunk in.
@@ -71,8 +90,8 @@ impl Fetches {
         let Some(partial) = self.active.get_mut(&head.item) else { return Progress::Stray };
         let result = partial.take(head, payload, others, now);
         match result {
-            Ok(requests) if partial.total != Some(partial.bytes.len() as u64) => Progress::More(requests),
-            Ok(_) => match self.active.remove(&head.item) {
+            Ok(()) if partial.total != Some(partial.bytes.len() as u64) => Progress::More,
+            Ok(()) => match self.active.remove(&head.item) {
                 Some(done) => Progress::Done(done.bytes.into()),
                 None => Progress::Stray,
             },
@@ -96,7 +115,7 @@ impl Fetches {
 
     /// Items of which nothing came for too long; they are given up.
     pub(crate) fn stalled(&mut self, now: Instant) -> Vec<Item> {
-        let stalled = |partial: &Partial| now.duration_since(partial.heard) > limits::FETCH_STALL;
+        let stalled = |partial: &Partial| partial.open > 0 && now.duration_since(partial.heard) > limits::FETCH_STALL;
         let items: Vec<Item> =
             self.active.iter().filter(|(_, partial)| stalled(partial)).map(|(item, _)| *item).collect();
         items.iter().for_each(|item| self.refuse(*item, now));
@@ -105,7 +124,13 @@ impl Fetches {
 }
 
 impl Partial {
-    fn take(&mut self, head: &Chunk, payload: Bytes, others: u64, now: Instant) -> Result<Vec<Fetch>, String> {
+    /// The size comes with the first chunk; until then there is no more to ask for.
+    fn wants_more(&self) -> bool {
+        let ahead = self.bytes.len() as u64 + limits::FETCH_WINDOW * chunk();
+        self.asked < self.total.unwrap_or(chunk()).min(ahead)
+    }
+
+    fn take(&mut self, head: &Chunk, payload: Bytes, others: u64, now: Instant) -> Result<(), String> {
         let Chunk { item, offset, total_bytes } = *head;
         self.heard = now;
         if total_bytes == 0 {
@@ -127,17 +152,12 @@ impl Partial {
         if end.is_none() || payload.is_empty() || !whole || !wanted {
             return Err(format!("a chunk of {} bytes at {offset} of {total_bytes} was not asked for", payload.len()));
         }
+        self.open = self.open.saturating_sub(1);
         self.early.insert(offset, payload);
         while let Some(next) = self.early.remove(&(self.bytes.len() as u64)) {
             self.bytes.extend_from_slice(&next);
         }
-        let mut requests = Vec::new();
-        let ahead = self.bytes.len() as u64 + limits::FETCH_WINDOW * chunk();
-        while self.asked < total_bytes.min(ahead) {
-            requests.push(Fetch { item, offset: self.asked });
-            self.asked += chunk();
-        }
-        Ok(requests)
+        Ok(())
     }
 }
 
@@ -161,14 +181,16 @@ mod tests {
     fn fetch(whole: &[u8], reverse: bool) -> Bytes {
         let (mut fetches, now) = (Fetches::default(), Instant::now());
         let item = Item::Blob(BlobId::of(whole));
-        let mut open = vec![fetches.start(item, now).unwrap().unwrap()];
-        assert_eq!(fetches.start(item, now), Ok(None), "asked for once");
+        let mut open = Vec::new();
+        fetches.start(item, now).unwrap();
+        fetches.start(item, now).unwrap();
         loop {
+            open.extend(std::iter::from_fn(|| fetches.next_request(now)));
             assert!(open.len() <= 4, "window");
             let next = if reverse { open.pop().unwrap() } else { open.remove(0) };
             let (head, payload) = serve(&next, whole);
             match fetches.chunk(&head, payload, now) {
-                Progress::More(requests) => open.extend(requests),
+                Progress::More => {}
                 Progress::Done(bytes) => return bytes,
                 other => panic!("{other:?}"),
             }
@@ -190,6 +212,8 @@ mod tests {
         let check = |offset: u64, total_bytes: u64, payload: usize| {
             let (mut fetches, now) = (Fetches::default(), Instant::now());
             fetches.start(item, now).unwrap();
+            assert_eq!(fetches.next_request(now), Some(Fetch { item, offset: 0 }));
+            assert_eq!(fetches.next_request(now), None, "the size is not known yet");
             let head = Chunk { item, offset, total_bytes };
             let progress = fetches.chunk(&head, vec![0; payload].into(), now);
             assert!(matches!(progress, Progress::Failed(_)), "{offset} {total_bytes} {payload}: {progress:?}");
@@ -212,7 +236,28 @@ mod tests {
         let (mut fetches, now) = (Fetches::default(), Instant::now());
         let item = Item::Blob(BlobId::of(b"x"));
         fetches.start(item, now).unwrap();
+        assert!(fetches.stalled(now + limits::FETCH_STALL * 2).is_empty(), "not asked for yet");
+        fetches.next_request(now).unwrap();
         assert!(fetches.stalled(now + limits::FETCH_STALL).is_empty());
         assert_eq!(fetches.stalled(now + limits::FETCH_STALL * 2), [item]);
+    }
+
+    #[test]
+    fn many_items_share_the_connection() {
+        let (mut fetches, now) = (Fetches::default(), Instant::now());
+        for n in 0..limits::FETCHES {
+            fetches.start(Item::Blob(BlobId::of(&n.to_le_bytes())), now).unwrap();
+        }
+        assert!(fetches.start(Item::Blob(BlobId::of(b"one more")), now).is_err());
+        let mut asked: Vec<Fetch> = std::iter::from_fn(|| fetches.next_request(now)).collect();
+        assert_eq!(asked.len() as u64, limits::CHUNKS_OPEN);
+        let mut done = 0;
+        while let Some(request) = asked.pop() {
+            let head = Chunk { item: request.item, offset: 0, total_bytes: 1 };
+            assert!(matches!(fetches.chunk(&head, Bytes::from_static(b"x"), now), Progress::Done(_)));
+            done += 1;
+            asked.extend(fetches.next_request(now));
+        }
+        assert_eq!(done, limits::FETCHES);
     }
 }

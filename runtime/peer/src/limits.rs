@@ -11,14 +11,17 @@ pub const HOT_BYTES: u64 = 256 << 20;
 /// Kernels kept verified and compiled in memory.
 pub const HOT_KERNELS: usize = 32;
 
-/// Kernels and blobs being fetched at once.
-pub const FETCHES: usize = 32;
+/// Kernels and blobs waiting to be fetched or on their way: four tasks with as many blobs as a task may name.
+pub const FETCHES: usize = 4 * p2c2r_protocol::limits::BLOBS_PER_TASK;
 
-/// Bytes of all kernels and blobs being fetched at once.
+/// Bytes of all kernels and blobs on their way.
 pub const FETCH_BYTES: u64 = 512 << 20;
 
-/// Chunks of one item asked for and not yet there; hides the round trip without filling the connection.
+/// Chunks of one item asked for and not yet there; hides the round trip.
 pub const FETCH_WINDOW: u64 = 4;
+
+/// Chunks of all items asked for and not yet there; a coordinator closes a connection that asks for more than 32.
+pub const CHUNKS_OPEN: u64 = 16;
 
 /// Time without a chunk after which a fetch is given up.
 pub const FETCH_STALL: Duration = Duration::from_secs(30);

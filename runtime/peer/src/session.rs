@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use p2c2r_protocol::limits::SLOTS_PER_PEER;
-use p2c2r_protocol::message::{Chunk, Fault, Fetch, Item, PeerToServer, ServerToPeer};
+use p2c2r_protocol::message::{Chunk, Fault, Item, PeerToServer, ServerToPeer};
 use p2c2r_transport::{Encoded, Receiver, RecvError, SendError, Sender};
 use tokio::sync::mpsc;
 
@@ -186,16 +186,13 @@ impl<'a> Session<'a> {
             return self.submit(job);
         }
         for item in &missing {
-            match self.fetches.start(*item, Instant::now()) {
-                Ok(Some(request)) => self.request(request),
-                Ok(None) => {}
-                Err(reason) => {
-                    tracing::warn!(?item, reason, "not fetched");
-                    return self.station.fail(&job, Fault::Fetch);
-                }
+            if let Err(reason) = self.fetches.start(*item, Instant::now()) {
+                tracing::warn!(?item, reason, "not fetched");
+                return self.station.fail(&job, Fault::Fetch);
             }
         }
         self.waiting.push(Waiting { job, missing });
+        self.request();
     }
 
     fn submit(&self, job: Box<Job>) {
@@ -207,7 +204,7 @@ impl<'a> Session<'a> {
 
     fn chunk(&mut self, head: &Chunk, payload: Bytes) {
         match self.fetches.chunk(head, payload, Instant::now()) {
-            Progress::More(requests) => requests.into_iter().for_each(|request| self.request(request)),
+            Progress::More => {}
             Progress::Done(bytes) => self.check(head.item, bytes),
             Progress::Failed(reason) => {
                 tracing::warn!(item = ?head.item, reason, "fetch failed");
@@ -215,6 +212,7 @@ impl<'a> Session<'a> {
             }
             Progress::Stray => tracing::debug!(item = ?head.item, "chunk nobody waits for"),
         }
+        self.request();
     }
 
     /// Hashes, verifies and stores off this thread: a large blob takes tens of milliseconds.
@@ -264,6 +262,7 @@ impl<'a> Session<'a> {
             tracing::warn!(?item, "fetch stalled");
             self.resolve(item, false);
         }
+        self.request();
         let late = |waiting: &Waiting| waiting.job.left().is_none();
         while let Some(at) = self.waiting.iter().position(late) {
             let job = self.waiting.swap_remove(at).job;
@@ -283,8 +282,11 @@ impl<'a> Session<'a> {
         lock(&self.station.board).fetching = self.waiting.len();
     }
 
-    fn request(&self, request: Fetch) {
-        self.station.send(&PeerToServer::Fetch(request));
+    /// Asks for as much as may be on its way.
+    fn request(&mut self) {
+        while let Some(request) = self.fetches.next_request(Instant::now()) {
+            self.station.send(&PeerToServer::Fetch(request));
+        }
     }
 }
 
