@@ -51,7 +51,9 @@ impl Cache {
             return None;
         }
         deserialize(engine, code)
-            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "compiled code refused; compiling again"))
+            .inspect_err(
+                |error| tracing::warn!(path = %path.display(), %error, "compiled code refused; compiling again"),
+            )
             .ok()
     }
 

@@ -2,7 +2,7 @@
 
 use p2c2r_signing::Digest;
 use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
-use wasmtime::{Config, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy};
+use wasmtime::{Config, Enabled, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures};
 
 use crate::limits::{INSTANCE_BYTES, KEEP_RESIDENT_BYTES, TABLE_ELEMENTS, TABLES, WASM_STACK_BYTES};
 use crate::state::State;
@@ -76,6 +76,19 @@ pub(crate) fn engine_id() -> Digest {
     Digest::from_bytes(*h.finalize().as_bytes())
 }
 
+/// The WebAssembly a kernel may use: what compilers emit by default, and SIMD.
+const FEATURES: WasmFeatures = WasmFeatures::FLOATS
+    .union(WasmFeatures::MUTABLE_GLOBAL)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::CALL_INDIRECT_OVERLONG)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::BULK_MEMORY_OPT)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::EXTENDED_CONST);
+
 fn config(metering: Metering, workers: u32) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
@@ -83,32 +96,19 @@ fn config(metering: Metering, workers: u32) -> Config {
     // Determinism. NaN bits are the only place where core WebAssembly leaves a result open.
     config.cranelift_nan_canonicalization(true);
 
-    // Every proposal that is not needed is off, whatever its default. Threads, function references, exceptions and
-    // components have no switch here because their crate features are off; tests show that each is refused.
-    config
-        .wasm_simd(true)
-        .wasm_bulk_memory(true)
-        .wasm_multi_value(true)
-        .wasm_extended_const(true)
-        .wasm_relaxed_simd(false)
-        .relaxed_simd_deterministic(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .wasm_tail_call(false)
-        .wasm_gc(false)
-        .gc_support(false)
-        .wasm_custom_page_sizes(false)
-        .wasm_wide_arithmetic(false)
-        .wasm_stack_switching(false)
-        .wasm_shared_everything_threads(false)
-        .shared_memory(false)
-        .concurrency_support(false);
+    // An allow-list: what is not named is off, whatever wasmtime's default is now or later.
+    config.wasm_features(WasmFeatures::all().difference(FEATURES), false).wasm_features(FEATURES, true);
+    config.shared_memory(false).concurrency_support(false);
 
     // Time.
     config.epoch_interruption(true).consume_fuel(metering == Metering::Fuel).max_wasm_stack(WASM_STACK_BYTES);
 
     // Traps vote by code only: no back-traces, no address maps, less to parse.
     config.wasm_backtrace_max_frames(None).generate_address_map(false).debug_info(false);
+
+    // The trace reads every page with data in it, so copy-on-write images would save nothing; without them a page that
+    // was never touched is known to be zero.
+    config.memory_init_cow(false);
 
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(workers)
@@ -121,6 +121,7 @@ fn config(metering: Metering, workers: u32) -> Config {
         .max_memory_size(usize::try_from(MEMORY_BYTES).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(workers);
     config.allocation_strategy(pool);
     config

@@ -46,6 +46,7 @@ mod run;
 pub mod sandbox;
 mod state;
 mod ticker;
+mod touched;
 pub mod trace;
 mod wasi;
 

@@ -61,7 +61,6 @@ pub const LOG_LINE_BYTES: usize = 4 << 10;
 /// Bytes of all logged lines; what follows is dropped.
 pub const LOG_BYTES: usize = 64 << 10;
 
-
 /// I/O vectors of one WASI read or write, POSIX's usual `IOV_MAX`; more is `EINVAL`.
 pub const WASI_IOVECS: u32 = 1024;
 
@@ -80,9 +79,9 @@ pub const IDLE_TICKS: u32 = 100;
 /// Longest deadline of an attempt; a longer one is shortened to this.
 pub const DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Bytes of linear memory that stay mapped in a pooled slot between attempts: the stack and data of a small kernel.
-/// More makes resetting a slot dearer than the page faults it saves.
-pub const KEEP_RESIDENT_BYTES: usize = 64 << 10;
+/// Bytes of used linear memory that stay mapped in a pooled slot between attempts, zeroed by hand: what a small kernel
+/// touches. Each page that does not stay costs the next attempt a page fault.
+pub const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 
 /// Bytes of one entry of the compiled-code cache; native code is 3 to 5 times the module.
 pub const CACHE_ENTRY_BYTES: u64 = 256 << 20;

@@ -8,12 +8,14 @@
 //! the guest trapped on an address outside memory, the last 16 bytes count as zero: a store that straddles the end may
 //! or may not have written its first part, depending on the processor (16 bytes is the widest store).
 
-use p2c2r_signing::{TraceRoot, TrapCode, Outcome};
+use p2c2r_signing::{Outcome, TraceRoot, TrapCode};
+
+use crate::touched;
 
 const TRACE_DOMAIN: &str = "P2C2R 2026-11-22 trace root v1";
 
 /// Bytes of a page of the trace; the unit of "untouched" in every operating system we run on, or a divisor of it.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// Bytes of the widest WebAssembly store, `v128.store`.
 const WIDEST_STORE: usize = 16;
@@ -40,14 +42,17 @@ pub(crate) fn root(hasher: &blake3::Hasher) -> TraceRoot {
 fn pages(memory: &[u8], hasher: &mut blake3::Hasher) {
     hasher.update(&(memory.len() as u64).to_le_bytes());
     let mut run = 0..0;
-    for (index, page) in memory.chunks(PAGE).enumerate() {
+    touched::each(memory, |index| {
+        let page = &memory[index * PAGE..memory.len().min((index + 1) * PAGE)];
         if *page == ZEROS[..page.len()] {
-            flush(memory, &run, hasher);
-            run = index + 1..index + 1;
-        } else {
-            run.end = index + 1;
+            return;
         }
-    }
+        if run.end != index {
+            flush(memory, &run, hasher);
+            run.start = index;
+        }
+        run.end = index + 1;
+    });
     flush(memory, &run, hasher);
     hasher.update(&u64::MAX.to_le_bytes());
     hasher.update(&0u64.to_le_bytes());

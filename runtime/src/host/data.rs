@@ -12,15 +12,23 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
         .func_wrap(IMPORT_MODULE, import::INPUT_LEN, |caller: Caller<'_, State>| -> i32 {
             saturate(caller.data().input.len())
         })?
-        .func_wrap(IMPORT_MODULE, import::INPUT_READ, |mut caller: Caller<'_, State>, offset: i32, dst: i32, len: i32| -> Result<i32> {
-            let (memory, state) = State::split(&mut caller)?;
-            Ok(read(&state.input, u64::from(offset.cast_unsigned()), target(memory, dst, len)?))
-        })?
-        .func_wrap(IMPORT_MODULE, import::OUTPUT_WRITE, |mut caller: Caller<'_, State>, src: i32, len: i32| -> Result<i32> {
-            let (memory, state) = State::split(&mut caller)?;
-            state.output.write(&[target(memory, src, len)?])?;
-            Ok(status::OK)
-        })?
+        .func_wrap(
+            IMPORT_MODULE,
+            import::INPUT_READ,
+            |mut caller: Caller<'_, State>, offset: i32, dst: i32, len: i32| -> Result<i32> {
+                let (memory, state) = State::split(&mut caller)?;
+                Ok(read(&state.input, u64::from(offset.cast_unsigned()), target(memory, dst, len)?))
+            },
+        )?
+        .func_wrap(
+            IMPORT_MODULE,
+            import::OUTPUT_WRITE,
+            |mut caller: Caller<'_, State>, src: i32, len: i32| -> Result<i32> {
+                let (memory, state) = State::split(&mut caller)?;
+                state.output.write(&[target(memory, src, len)?])?;
+                Ok(status::OK)
+            },
+        )?
         .func_wrap(IMPORT_MODULE, import::BLOB_COUNT, |caller: Caller<'_, State>| -> i32 {
             saturate(caller.data().blobs.len())
         })?
@@ -44,11 +52,15 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
             memory[range].copy_from_slice(&state.seed);
             Ok(())
         })?
-        .func_wrap(IMPORT_MODULE, import::LOG, |mut caller: Caller<'_, State>, level: i32, src: i32, len: i32| -> Result<()> {
-            let (memory, state) = State::split(&mut caller)?;
-            state.log.line(LogLevel::from_abi(level), target(memory, src, len)?);
-            Ok(())
-        })?
+        .func_wrap(
+            IMPORT_MODULE,
+            import::LOG,
+            |mut caller: Caller<'_, State>, level: i32, src: i32, len: i32| -> Result<()> {
+                let (memory, state) = State::split(&mut caller)?;
+                state.log.line(LogLevel::from_abi(level), target(memory, src, len)?);
+                Ok(())
+            },
+        )?
         .func_wrap(IMPORT_MODULE, import::CHARGE, |mut caller: Caller<'_, State>, units: i64| -> Result<()> {
             Ok(caller.data_mut().units.charge(units)?)
         })?;

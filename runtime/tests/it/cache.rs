@@ -47,9 +47,8 @@ fn a_changed_entry_is_compiled_again() {
     };
     let mut longer = good.clone();
     longer.push(0);
-    let mut cases: Vec<(String, Vec<u8>)> = [0, 31, 32, 100, good.len() / 2, good.len() - 1]
-        .map(|at| (format!("bit flip at {at}"), flipped(at)))
-        .into();
+    let mut cases: Vec<(String, Vec<u8>)> =
+        [0, 31, 32, 100, good.len() / 2, good.len() - 1].map(|at| (format!("bit flip at {at}"), flipped(at))).into();
     cases.push(("empty".to_owned(), Vec::new()));
     cases.push(("mac only".to_owned(), good[..32].to_vec()));
     cases.push(("cut".to_owned(), good[..good.len() - 1].to_vec()));

@@ -52,7 +52,8 @@ fn the_entrys_result_is_the_outcome() {
 #[test]
 fn memory_grows_to_the_limit_and_no_further() {
     // The manifest allows 16 pages.
-    let execution = run(&core("(call $put (memory.grow (i32.const 15))) (i32.store (i32.const 1048572) (i32.const 1))"));
+    let execution =
+        run(&core("(call $put (memory.grow (i32.const 15))) (i32.store (i32.const 1048572) (i32.const 1))"));
     assert_eq!(execution.outcome, Outcome::Output);
     // A module's own maximum comes first, and is an ordinary -1.
     let wat = r#"(module (memory (export "memory") 1 2)

@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use p2c2r_runtime::Attempt;
-use p2c2r_signing::{SecretKey, TrustedKeys, attach, sign_module, verify_module};
 use proptest::prelude::*;
 
-use crate::kit::{core, manifest, sandbox, sign, try_run, wasi_manifest};
+use crate::kit::{core, manifest, sandbox, sign, try_run, try_sign, wasi_manifest};
 
 /// Loads and, if it loads, runs. Any outcome and any fault is fine.
 fn survive(wasm: &[u8]) {
-    let key = SecretKey::generate();
-    let Ok(attached) = attach(wasm, &manifest(), &[]) else { return };
-    let Ok(signed) = sign_module(&attached, &key) else { return };
-    let Ok(module) = verify_module(signed, &TrustedKeys::from(key.public())) else { return };
+    let Some(module) = try_sign(wasm, &manifest(), &[]) else { return };
     if let Ok(kernel) = sandbox().load(&module) {
         let _ = sandbox().run(&kernel, Attempt { deadline: Duration::from_millis(50), ..Attempt::new("input") });
     }
