@@ -100,7 +100,7 @@ impl Market {
         }
         if task.ends() <= self.now {
             if task.is_queued() {
-                self.refuse_queued(key, Refusal::Deadline, "no peer was free before its deadline");
+                self.refuse_late(key);
             } else {
                 self.give_up(key, Refusal::Deadline);
             }

@@ -106,7 +106,8 @@ impl Market {
     pub(super) fn complete(&mut self, key: usize) {
         let Some(task) = self.tasks.get(key) else { return };
         let Place::Class(class) = task.place else { return };
-        if task.phase != Phase::Undecided {
+        // What has no time left is about to be given up.
+        if task.phase != Phase::Undecided || task.ends() <= self.now {
             return;
         }
         let most = usize::from(task.replicas) + usize::from(self.config.extra_attempts);
@@ -157,6 +158,10 @@ impl Market {
         }
         for line in self.queue.lines() {
             while let Some(task) = self.queue.front(line) {
+                if self.tasks.get(task).is_none_or(|t| t.ends() <= self.now) {
+                    self.refuse_late(task);
+                    continue;
+                }
                 let Some(class) = self.free_class(line.0, line.1) else { break };
                 self.queue.pop(line);
                 self.start(task, class);

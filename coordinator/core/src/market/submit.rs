@@ -195,6 +195,11 @@ impl Market {
         }
     }
 
+    /// Ends a task that waited for a peer until its deadline.
+    pub(super) fn refuse_late(&mut self, key: usize) {
+        self.refuse_queued(key, Refusal::Deadline, "no peer was free before its deadline");
+    }
+
     /// Ends a task that no peer was given.
     pub(super) fn refuse_queued(&mut self, key: usize, code: Refusal, why: &str) {
         let Some(task) = self.tasks.get(key) else { return };

@@ -4,4 +4,8 @@
 
 mod fixture;
 mod ledger_model;
+mod refusals;
+mod restart;
+mod sessions;
 mod simulation;
+mod tasks;
