@@ -35,14 +35,14 @@ impl Virtual {
         WasiClocks::new().with_system(self.clone()).with_monotonic(self.clone())
     }
 
-    fn read(&self) -> std::time::Duration {
+    fn read(&self) -> Duration {
         self.advance(STEP_NS)
     }
 
-    fn advance(&self, by_ns: u64) -> std::time::Duration {
+    fn advance(&self, by_ns: u64) -> Duration {
         let now = self.elapsed_ns.load(Ordering::Relaxed).saturating_add(by_ns).min(END_NS);
         self.elapsed_ns.store(now, Ordering::Relaxed);
-        std::time::Duration::from_nanos(now)
+        Duration::from_nanos(now)
     }
 
     fn sleep_for(&self, duration: Duration) {
@@ -56,7 +56,7 @@ impl WasiSystemClock for Virtual {
     }
 
     fn now(&self, _precision: Duration) -> SystemTime {
-        let start = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(EPOCH_S);
+        let start = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH_S);
         SystemTime::from_std(start.checked_add(self.read()).unwrap_or(start))
     }
 }
@@ -108,9 +108,9 @@ mod tests {
         let time = Virtual::new();
         let base = time.base;
         let now = || WasiMonotonicClock::now(&time, Duration::ZERO);
-        assert_eq!(now(), Instant::from_std(base + std::time::Duration::from_nanos(STEP_NS)));
+        assert_eq!(now(), Instant::from_std(base + Duration::from_nanos(STEP_NS)));
         time.sleep_for(Duration::from_secs(5));
-        assert_eq!(now(), Instant::from_std(base + std::time::Duration::from_nanos(5_000_000_000 + 2 * STEP_NS)));
+        assert_eq!(now(), Instant::from_std(base + Duration::from_nanos(5_000_000_000 + 2 * STEP_NS)));
     }
 
     #[test]

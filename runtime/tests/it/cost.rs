@@ -26,6 +26,6 @@ fn cost_of_a_run() {
             })
             .collect();
         times.sort_unstable();
-        println!("{pages} pages, {input_bytes} B: p50 {:?}, p99 {:?}", times[1000], times[1980]);
+        eprintln!("{pages} pages, {input_bytes} B: p50 {:?}, p99 {:?}", times[1000], times[1980]);
     }
 }

@@ -138,7 +138,8 @@ fn on_the_cpu_path_there_is_no_gpu() {
 #[test]
 fn a_pointer_outside_memory_traps_at_every_import() {
     // Memory is 65,536 bytes. Each entry takes a pointer and a length.
-    let calls: [(&str, &dyn Fn(i32, i32) -> String); 8] = [
+    type Call<'a> = &'a dyn Fn(i32, i32) -> String;
+    let calls: [(&str, Call<'_>); 8] = [
         ("input_read", &|p, n| format!("(drop (call $input_read (i32.const 0) (i32.const {p}) (i32.const {n})))")),
         ("output_write", &|p, n| format!("(drop (call $output_write (i32.const {p}) (i32.const {n})))")),
         ("blob_read", &|p, n| {
