@@ -13,6 +13,12 @@ use crate::{host, wasi};
 /// the engine id; a test compares it with the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";
 
+/// The wasi-common release behind the `wasi` profile: its errno values are visible to guests.
+const WASI_VERSION: &str = "46.0.3";
+
+/// Raised with every change of this crate that a guest can notice.
+const HOST_REVISION: u32 = 1;
+
 const ENGINE_DOMAIN: &str = "P2C2R 2026-11-22 engine id v1";
 
 /// Whether guests burn fuel. Two engines, because fuel is compiled into the code.
@@ -65,9 +71,9 @@ impl Plant {
 /// whose results depend on them (relaxed SIMD) are off. So is the operating system.
 pub(crate) fn engine_id() -> Digest {
     let text = format!(
-        "wasmtime {WASMTIME_VERSION}\narch {}\nabi {}\nwasm mvp mutable-global saturating-float sign-extension \
+        "wasmtime {WASMTIME_VERSION}\nwasi-common {WASI_VERSION}\nhost {HOST_REVISION}\narch {}\nabi {}\nwasm mvp mutable-global saturating-float sign-extension \
          reference-types(funcref) multi-value bulk-memory simd extended-const\nnan canonical\nmemory {MEMORY_BYTES} page \
-         {PAGE_BYTES}\ntables {TABLES} of {TABLE_ELEMENTS}\ngpu-abi 1\n",
+         {PAGE_BYTES}\ntables {TABLES} of {TABLE_ELEMENTS}\n",
         std::env::consts::ARCH,
         p2c2r_abi::ABI_VERSION,
     );
@@ -137,6 +143,8 @@ mod tests {
         let wanted = format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"");
         assert!(lock.contains(&wanted), "change WASMTIME_VERSION with the dependency");
         assert_eq!(lock.matches("name = \"wasmtime\"\n").count(), 1, "one wasmtime only");
+        let wanted = format!("name = \"wasi-common\"\nversion = \"{WASI_VERSION}\"");
+        assert!(lock.contains(&wanted), "change WASI_VERSION with the dependency");
     }
 
     #[test]

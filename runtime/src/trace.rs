@@ -78,6 +78,29 @@ mod tests {
     }
 
     #[test]
+    fn layout_is_pinned() {
+        let mut bytes = vec![0u8; 6 * PAGE];
+        bytes[PAGE + 1] = 1;
+        bytes[2 * PAGE] = 2;
+        bytes[5 * PAGE + 9] = 3;
+        let by_hand = {
+            let mut h = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
+            h.update(&[1]);
+            h.update(&(6 * PAGE as u64).to_le_bytes());
+            for (first, pages) in [(1u64, 2u64), (5, 1)] {
+                h.update(&first.to_le_bytes());
+                h.update(&pages.to_le_bytes());
+                h.update(&bytes[first as usize * PAGE..(first + pages) as usize * PAGE]);
+            }
+            h.update(&u64::MAX.to_le_bytes());
+            h.update(&0u64.to_le_bytes());
+            root(&h)
+        };
+        assert_eq!(trace(&mut bytes, Outcome::Output), by_hand);
+        assert_eq!(by_hand.to_string(), "c31bf95f57ca7dd2af63797c13235ab5a27a17839b0733b6bb1ef7fd72878c1d");
+    }
+
+    #[test]
     fn every_byte_counts() {
         let mut bytes = vec![0u8; 16 * PAGE];
         let empty = trace(&mut bytes, Outcome::Output);
