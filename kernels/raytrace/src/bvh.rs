@@ -93,7 +93,13 @@ pub fn build(vertices: &[Vertex], triangles: &mut [Triangle]) -> Vec<Node> {
 
 /// The nearest triangle `ray` meets before `limit`, and the number of nodes opened.
 #[must_use]
-pub fn nearest(nodes: &[Node], vertices: &[Vertex], triangles: &[Triangle], ray: &Ray, limit: f32) -> (Option<MeshHit>, u32) {
+pub fn nearest(
+    nodes: &[Node],
+    vertices: &[Vertex],
+    triangles: &[Triangle],
+    ray: &Ray,
+    limit: f32,
+) -> (Option<MeshHit>, u32) {
     walk(nodes, vertices, triangles, ray, limit, false)
 }
 

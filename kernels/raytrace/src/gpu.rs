@@ -32,8 +32,7 @@ pub(crate) fn render(gpu: Gpu, scene: &Scene, input: &Rows) -> Result<Vec<u8>, F
         camera.first_sample = first_sample;
         camera.samples = BATCH_SAMPLES.min(frame.samples - first_sample);
         params.write(0, &[Params::new(camera, scene)])?;
-        let bindings =
-            [params.at(0), nodes.at(1), vertices.at(2), triangles.at(3), row_numbers.at(4), light.at(5)];
+        let bindings = [params.at(0), nodes.at(1), vertices.at(2), triangles.at(3), row_numbers.at(4), light.at(5)];
         gpu.dispatch("trace", groups, &bindings)?;
     }
     let mut bytes = Vec::with_capacity(pixels * 3);

@@ -166,15 +166,12 @@ impl Scene {
     /// soft lamp.
     #[must_use]
     pub fn studio(mesh: &Mesh) -> Self {
-        let coated = |colour, roughness| Material { colour, kind: kind::COATED, roughness, index: 1.5, ..Material::zeroed() };
+        let coated =
+            |colour, roughness| Material { colour, kind: kind::COATED, roughness, index: 1.5, ..Material::zeroed() };
         let metal = |colour, roughness| Material { colour, kind: kind::METAL, roughness, ..Material::zeroed() };
         let materials = vec![
-            Material {
-                colour2: vec3(0.075, 0.085, 0.105),
-                check: 0.6,
-                ..coated(vec3(0.62, 0.60, 0.56), 0.04)
-            },
-            coated(vec3(0.72, 0.26, 0.15), 0.10),
+            Material { colour2: vec3(0.06, 0.07, 0.09), check: 0.6, ..coated(vec3(0.62, 0.60, 0.56), 0.02) },
+            coated(vec3(0.74, 0.20, 0.09), 0.05),
             metal(vec3(1.0, 0.76, 0.33), 0.06),
             Material { colour: vec3(0.96, 0.99, 0.98), kind: kind::GLASS, index: 1.5, ..Material::zeroed() },
             coated(vec3(0.05, 0.30, 0.42), 0.02),
@@ -189,17 +186,17 @@ impl Scene {
             ball(1.95, -0.95, 0.62, 5),
             ball(0.52, 1.35, 0.17, 6),
         ];
-        let (lamp_u, lamp_v) = (vec3(2.2, 0.0, 0.0), vec3(0.0, -0.9, 2.0));
+        let (lamp_u, lamp_v) = (vec3(3.4, 0.0, 0.0), vec3(0.0, -1.5, 3.0));
         let environment = Environment {
-            zenith: vec3(0.22, 0.36, 0.68),
-            horizon: vec3(0.78, 0.82, 0.88),
+            zenith: vec3(0.10, 0.17, 0.36),
+            horizon: vec3(0.40, 0.44, 0.52),
             fade_near: 7.0,
             fade_far: 26.0,
-            lamp_corner: vec3(-3.9, 4.9, 0.4),
-            lamp_u: -lamp_u,
+            lamp_corner: vec3(-4.9, 5.6, 0.2),
+            lamp_u,
             lamp_v,
             lamp_area: lamp_u.cross(lamp_v).length(),
-            lamp_light: vec3(15.0, 13.2, 10.8),
+            lamp_light: vec3(9.6, 8.3, 6.6),
             floor_material: 0,
             ..Environment::zeroed()
         };
@@ -317,9 +314,10 @@ impl Scene {
         bad.map_or(Ok(()), |i| Err(broken("material", i)))?;
         let bad = self.vertices.iter().position(|v| !floats(&v.position.to_array()) || !floats(&v.normal.to_array()));
         bad.map_or(Ok(()), |i| Err(broken("vertex", i)))?;
-        let bad = self.triangles.iter().position(|t| {
-            !known(t.material) || t.vertices.iter().any(|v| *v as usize >= self.vertices.len())
-        });
+        let bad = self
+            .triangles
+            .iter()
+            .position(|t| !known(t.material) || t.vertices.iter().any(|v| *v as usize >= self.vertices.len()));
         bad.map_or(Ok(()), |i| Err(broken("triangle", i)))?;
         self.check_tree().map_or(Ok(()), |i| Err(broken("node", i)))
     }

@@ -13,6 +13,9 @@ use crate::vector::{Vec3, vec3};
 /// Largest contribution of one path, per channel.
 pub const BRIGHTEST: f32 = 12.0;
 
+/// Least share of paths that follow either way at a coated surface.
+const COAT_CHANCE: f32 = 0.2;
+
 /// Distance a new ray starts off its surface.
 const OFFSET: f32 = 4e-4;
 
@@ -65,9 +68,23 @@ pub fn sample(scene: &Scene, camera: &Camera, x: u32, y: u32, sample: u32) -> Ve
         };
         let material = &hit.material;
         let facing = -ray.direction.dot(hit.shading);
-        let next = match material.kind {
+        let mut scatters = material.kind;
+        if scatters == kind::COATED {
+            // The coat is chosen more often than it reflects, and weighed accordingly: highlights are few but bright.
+            let shine = clear_coat(material.index, facing);
+            let chance = shine.clamp(COAT_CHANCE, 1.0 - COAT_CHANCE);
+            let draw = if bounce == 0 { random.even(4)[0] } else { random.next() };
+            if draw < chance {
+                weight = weight * (shine / chance);
+            } else {
+                weight = weight * ((1.0 - shine) / (1.0 - chance));
+                scatters = kind::MATT;
+            }
+        }
+        let next = match scatters {
+            kind::COATED => glossy(&ray, &hit, &mut random),
             kind::METAL => {
-                let shine = schlick(1.0, facing);
+                let shine = schlick(facing);
                 weight = weight.times(material.colour.mix(Vec3::splat(1.0), shine));
                 glossy(&ray, &hit, &mut random)
             }
@@ -78,7 +95,6 @@ pub fn sample(scene: &Scene, camera: &Camera, x: u32, y: u32, sample: u32) -> Ve
                 }
                 direction
             }
-            kind::COATED if random.next() < clear_coat(material.index, facing) => glossy(&ray, &hit, &mut random),
             _ => {
                 weight = weight.times(paint(material, hit.point));
                 sees_lamp = false;
@@ -242,13 +258,13 @@ fn glass(ray: &Ray, hit: &Hit, facing: f32, draw: f32) -> (Vec3, bool) {
 fn clear_coat(index: f32, facing: f32) -> f32 {
     let r = (index - 1.0) / (index + 1.0);
     let r0 = r * r;
-    r0 + (1.0 - r0) * schlick(1.0, facing)
+    r0 + (1.0 - r0) * schlick(facing)
 }
 
-fn schlick(scale: f32, facing: f32) -> f32 {
+fn schlick(facing: f32) -> f32 {
     let m = (1.0 - facing).clamp(0.0, 1.0);
     let m2 = m * m;
-    scale * m2 * m2 * m
+    m2 * m2 * m
 }
 
 fn smooth(x: f32) -> f32 {
