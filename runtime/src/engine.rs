@@ -70,13 +70,18 @@ impl Plant {
 /// guest can notice. The processor's optional features are left out: they change speed, not results, as the features
 /// whose results depend on them (relaxed SIMD) are off. So is the operating system.
 pub(crate) fn engine_id() -> Digest {
-    let text = format!(
-        "wasmtime {WASMTIME_VERSION}\nwasi-common {WASI_VERSION}\nhost {HOST_REVISION}\narch {}\nabi {}\nwasm mvp mutable-global saturating-float sign-extension \
-         reference-types(funcref) multi-value bulk-memory simd extended-const\nnan canonical\nmemory {MEMORY_BYTES} page \
-         {PAGE_BYTES}\ntables {TABLES} of {TABLE_ELEMENTS}\n",
-        std::env::consts::ARCH,
-        p2c2r_abi::ABI_VERSION,
-    );
+    let text = [
+        format!("wasmtime {WASMTIME_VERSION}"),
+        format!("wasi-common {WASI_VERSION}"),
+        format!("host {HOST_REVISION}"),
+        format!("abi {}", p2c2r_abi::ABI_VERSION),
+        format!("arch {}", std::env::consts::ARCH),
+        format!("features {:#x}", FEATURES.bits()),
+        "nan canonical".to_owned(),
+        format!("memory {MEMORY_BYTES} in pages of {PAGE_BYTES}"),
+        format!("tables {TABLES} of {TABLE_ELEMENTS}"),
+    ]
+    .join("\n");
     let mut h = blake3::Hasher::new_derive_key(ENGINE_DOMAIN);
     h.update(text.as_bytes());
     Digest::from_bytes(*h.finalize().as_bytes())
