@@ -62,14 +62,18 @@ impl Interface {
             let hint = match module.as_str() {
                 WASI_IMPORTS => "; set profile = \"wasi\" for a program that reads stdin and writes stdout",
                 "env" => "; a function was declared but not linked in",
-                _ if module.contains("wbindgen") => "; a dependency expects JavaScript, look for its wasm-bindgen or js feature",
+                _ if module.contains("wbindgen") => {
+                    "; a dependency expects JavaScript, look for its wasm-bindgen or js feature"
+                }
                 _ => "",
             };
             bail!("the module imports {module}.{name}, which no peer provides{hint}");
         }
         let entry = &manifest.entry;
         if !self.exports(entry) {
-            bail!("the module exports no function {entry}; mark the kernel's function with #[kernel], or set entry in p2c2r.toml");
+            bail!(
+                "the module exports no function {entry}; mark the kernel's function with #[kernel], or set entry in p2c2r.toml"
+            );
         }
         Ok(())
     }

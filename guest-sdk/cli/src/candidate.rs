@@ -59,7 +59,9 @@ fn default_manifest(interface: &Interface) -> Result<Manifest> {
     } else if interface.exports("_start") {
         ("wasi", "_start")
     } else {
-        bail!("it has no manifest and exports neither p2c2r_main, as a kernel does, nor _start, as a WASI program does");
+        bail!(
+            "it has no manifest and exports neither p2c2r_main, as a kernel does, nor _start, as a WASI program does"
+        );
     };
     let bounds = Limits {
         memory_bytes: limits::MEMORY_BYTES,

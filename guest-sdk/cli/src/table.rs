@@ -43,7 +43,9 @@ mod tests {
 
     #[test]
     fn sizes_and_numbers() {
-        for (count, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (32 << 20, "32 MiB"), (5 << 40, "5120 GiB")] {
+        for (count, text) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (32 << 20, "32 MiB"), (5 << 40, "5120 GiB")]
+        {
             assert_eq!(bytes(count), text);
         }
         for (value, text) in [(0, "0"), (999, "999"), (1000, "1_000"), (1_234_567, "1_234_567")] {

@@ -62,7 +62,9 @@ impl Toolchain {
             match choice {
                 Choice::Auto => bail!("no {TARGET} compiler was found: {rustup}, or on Debian {debian}"),
                 Choice::Rustup => bail!("the active toolchain has no {TARGET} library: {rustup}"),
-                Choice::Debian => bail!("Debian's compiler, its library sources or its linker are missing: run {debian}"),
+                Choice::Debian => {
+                    bail!("Debian's compiler, its library sources or its linker are missing: run {debian}")
+                }
             }
         };
         Ok(toolchain)

@@ -82,7 +82,8 @@ impl Report {
             Some(Err(error)) => (None, Some(error.to_string())),
             None => (None, None),
         };
-        let shaders = module.shaders().map(|(name, text)| Shader { name: name.to_owned(), bytes: text.len() }).collect();
+        let shaders =
+            module.shaders().map(|(name, text)| Shader { name: name.to_owned(), bytes: text.len() }).collect();
         Ok(Self {
             file,
             bytes: module.bytes().len(),

@@ -29,8 +29,16 @@ impl Keygen {
         let key = SecretKey::generate();
         key.save_new(&self.secret).context("no key was made; choose another name, or move what is there away")?;
         files::write(&public_path, key.public().to_pem().as_bytes())?;
-        table::line(out, "secret key", &format!("{} (keep it to yourself; who has it can publish as you)", self.secret.display()))?;
-        table::line(out, "public key", &format!("{} (give it to whoever should trust your kernels)", public_path.display()))?;
+        table::line(
+            out,
+            "secret key",
+            &format!("{} (keep it to yourself; who has it can publish as you)", self.secret.display()),
+        )?;
+        table::line(
+            out,
+            "public key",
+            &format!("{} (give it to whoever should trust your kernels)", public_path.display()),
+        )?;
         table::line(out, "key", &key.public().to_string())?;
         table::line(out, "account", &key.public().account().to_string())?;
         Ok(ExitCode::SUCCESS)

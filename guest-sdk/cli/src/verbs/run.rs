@@ -133,7 +133,11 @@ impl Run {
     }
 
     fn check_gpu(&self, sandbox: &Sandbox, manifest: &Manifest) -> Result<()> {
-        ensure!(manifest.gpu.is_some(), "{} has no GPU path (no [gpu] in its manifest); leave --gpu out", manifest.name);
+        ensure!(
+            manifest.gpu.is_some(),
+            "{} has no GPU path (no [gpu] in its manifest); leave --gpu out",
+            manifest.name
+        );
         let found = sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu);
         ensure!(
             found,
@@ -155,9 +159,11 @@ impl Run {
         table::line(out, "output", &self.output_for_people(&execution.output))?;
         table::line(out, "digest", &format!("blake3 {}", report.output_digest))?;
         let max = self.units.unwrap_or(u64::MAX).min(kernel.manifest().limits.units);
-        let units = format!("{} of at most {} (1 unit = 1 {})", table::number(report.units), table::number(max), report.unit);
+        let units =
+            format!("{} of at most {} (1 unit = 1 {})", table::number(report.units), table::number(max), report.unit);
         table::line(out, "units", &units)?;
-        let time = format!("{:.3} ms on the {} path, compiled in {:.0} ms", report.duration_ms, report.path, report.load_ms);
+        let time =
+            format!("{:.3} ms on the {} path, compiled in {:.0} ms", report.duration_ms, report.path, report.load_ms);
         table::line(out, "time", &time)?;
         Ok(())
     }

@@ -43,7 +43,9 @@ impl Sign {
 
 fn explain(path: &std::path::Path, error: SignError) -> anyhow::Error {
     let fix = match &error {
-        SignError::Unfit(VerifyError::NoManifest) => "; attach one with: p2c2r build DIR, or: p2c2r build DIR --module FILE",
+        SignError::Unfit(VerifyError::NoManifest) => {
+            "; attach one with: p2c2r build DIR, or: p2c2r build DIR --module FILE"
+        }
         _ => "",
     };
     anyhow::anyhow!("cannot sign {}: {error}{fix}", path.display())

@@ -46,7 +46,8 @@ fn a_stranger_s_crate_becomes_a_kernel() {
 
     author.write("bytes", [1, 2, 250]);
     let ran: Value =
-        serde_json::from_str(&author.ok(&["run", "sum.wasm", "--input", "bytes", "--output", "out", "--json"])).unwrap();
+        serde_json::from_str(&author.ok(&["run", "sum.wasm", "--input", "bytes", "--output", "out", "--json"]))
+            .unwrap();
     assert_eq!((author.read("out").as_slice(), &ran["units"]), (&b"253"[..], &Value::from(3)));
 
     author.write("bytes", [0; 1000]);
@@ -56,7 +57,9 @@ fn a_stranger_s_crate_becomes_a_kernel() {
     assert!(ran["log"][0]["text"].as_str().unwrap().contains("too many bytes"), "{ran}");
 
     let wasm = author.read("sum.wasm");
-    for secret in [author.path("").to_str().unwrap(), sdk.to_str().unwrap(), &std::env::var("HOME").unwrap_or("/home/".into())] {
+    for secret in
+        [author.path("").to_str().unwrap(), sdk.to_str().unwrap(), &std::env::var("HOME").unwrap_or("/home/".into())]
+    {
         let leaks = wasm.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!leaks, "the kernel's bytes contain {secret}");
     }

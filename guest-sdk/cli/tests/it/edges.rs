@@ -65,7 +65,8 @@ fn graph(metadata: &Metadata) -> Graph {
         metadata.packages.iter().map(|package| (&package.id, package.name.to_string())).collect();
     let mut graph = Graph::new();
     for node in &metadata.resolve.as_ref().unwrap().nodes {
-        let used = node.deps.iter().filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development));
+        let used =
+            node.deps.iter().filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development));
         graph.entry(names[&node.id].clone()).or_default().extend(used.map(|dep| names[&dep.pkg].clone()));
     }
     graph
