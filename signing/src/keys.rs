@@ -199,6 +199,11 @@ impl PublicKey {
         }
     }
 
+    /// A key from bytes that were those of a key, read back from under a MAC of our own.
+    pub(crate) const fn from_checked(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw bytes: the compressed point of RFC 8032.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -158,7 +158,7 @@ impl Market {
         }
         for line in self.queue.lines() {
             while let Some(task) = self.queue.front(line) {
-                if self.tasks.get(task).is_none_or(|t| t.ends() <= self.now) {
+                if self.tasks.get(task).is_some_and(|t| t.ends() <= self.now) {
                     self.refuse_late(task);
                     continue;
                 }

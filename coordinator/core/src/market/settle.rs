@@ -12,21 +12,33 @@ use crate::record::Record;
 use crate::settlement::{DecidedTask, Execution, Settlement, settle};
 use crate::task::{AttemptState, Phase, Task};
 
+/// Executions a decided task brings as a rule, to know when a batch is full.
+const EXECUTIONS_A_TASK: usize = 2;
+
 impl Market {
+    /// A task is decided: the next batch is due in a while, or now if that many wait. While the store is behind, batches
+    /// wait for it.
+    pub(super) fn settle_soon(&mut self) {
+        let full = self.decided.len() * EXECUTIONS_A_TASK >= self.config.limits.batch_executions;
+        let wait = if full && !self.store_is_behind() { 0 } else { self.config.settle_every_ms };
+        let at = self.now.plus(wait);
+        self.settle_at = Some(self.settle_at.map_or(at, |before| before.min(at)));
+    }
+
     pub(super) fn settle_due(&mut self) {
         self.settle_at = None;
-        if self.decided.is_empty() {
-            return;
-        }
-        if self.commits.in_flight() < self.config.limits.commits_in_flight {
+        let behind = self.store_is_behind();
+        if !behind && !self.decided.is_empty() {
             self.cut();
         }
         if !self.decided.is_empty() {
-            // The store is behind, or there is more than one batch holds: the rest comes next time.
-            let behind = self.commits.in_flight() >= self.config.limits.commits_in_flight;
             let wait = if behind { self.config.settle_every_ms.max(1) } else { 0 };
             self.settle_at = Some(self.now.plus(wait));
         }
+    }
+
+    fn store_is_behind(&self) -> bool {
+        self.commits.in_flight() >= self.config.limits.commits_in_flight
     }
 
     /// Settles the tasks decided so far, as many as a batch holds.

@@ -97,9 +97,7 @@ impl Market {
         self.time_task(key);
         self.tasks.drop_input(key);
         self.decided.push_back(key);
-        if self.settle_at.is_none() {
-            self.settle_at = Some(self.now.plus(self.config.settle_every_ms));
-        }
+        self.settle_soon();
     }
 
     /// Nobody waits for the attempts that still run. A result that crosses the word on its way counts all the same
