@@ -177,7 +177,8 @@ mod tests {
         };
         for _ in 0..40 {
             let (w, h) = (3 + (random() % 9) as u16, 3 + (random() % 9) as u16);
-            let costs = (0..w * h).map(|_| if random() % 4 == 0 { 0 } else { 1 + (random() % 5) as u8 }).collect();
+            let costs =
+                (0..w * h).map(|_| if random().is_multiple_of(4) { 0 } else { 1 + (random() % 5) as u8 }).collect();
             let grid = NavGrid::new(w, h, costs).expect("sizes fit");
             let cells: Vec<Cell> = (0..h).flat_map(|y| (0..w).map(move |x| Cell::new(x, y))).collect();
             let (from, to) = (cells[0], cells[cells.len() - 1]);

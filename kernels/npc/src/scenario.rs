@@ -102,7 +102,7 @@ fn town(rng: &mut Rng) -> NavGrid {
     };
     for (bx, by) in (0..TOWN_SIDE / BLOCK).flat_map(|y| (0..TOWN_SIDE / BLOCK).map(move |x| (x * BLOCK, y * BLOCK))) {
         let (low, high) = (2, BLOCK - 2);
-        if rng.next_u32() % 4 == 0 {
+        if rng.next_u32().is_multiple_of(4) {
             for (x, y) in (low..high).flat_map(|y| (low..high).map(move |x| (x, y))) {
                 match rng.next_u32() % 8 {
                     0 => set(bx + x, by + y, 0),
