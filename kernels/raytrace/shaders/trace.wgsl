@@ -105,7 +105,7 @@ fn start(frame_seed: u32, pixel: u32, sample: u32) {
     sample_number = sample;
 }
 
-fn next() -> f32 {
+fn draw_one() -> f32 {
     state = state * 747796405u + 2891336453u;
     return unit(permute(state));
 }
@@ -116,8 +116,8 @@ fn even(dimension: u32) -> vec2<f32> {
 }
 
 fn pair() -> vec2<f32> {
-    let u = next();
-    return vec2<f32>(u, next());
+    let u = draw_one();
+    return vec2<f32>(u, draw_one());
 }
 
 fn on_circle(turn: f32) -> vec2<f32> {
@@ -313,7 +313,7 @@ fn meet(ray: Ray) -> Met {
     if on_floor {
         let away = sqrt(point.x * point.x + point.z * point.z);
         let fade = (away - params.environment.fade_near) / (params.environment.fade_far - params.environment.fade_near);
-        if next() < smooth_step(fade) { return sky; }
+        if draw_one() < smooth_step(fade) { return sky; }
         let up = vec3<f32>(0.0, 1.0, 0.0);
         return surface(ray, point, up, up, params.environment.floor_material);
     }
@@ -436,14 +436,14 @@ fn trace_path(x: u32, y: u32, sample: u32) -> vec3<f32> {
             weight *= params.materials[hit.material].colour * (1.0 - shine) + vec3<f32>(shine);
             scattered = glossy(ray, hit);
         } else if kind == GLASS {
-            let passed = glass(ray, hit, facing, next());
+            let passed = glass(ray, hit, facing, draw_one());
             if passed.w > 0.0 { weight *= params.materials[hit.material].colour; }
             scattered = passed.xyz;
         } else if kind == COATED {
             let shine = clear_coat(params.materials[hit.material].index, facing);
             let chance = clamp(shine, COAT_CHANCE, 1.0 - COAT_CHANCE);
             var draw: f32;
-            if bounce == 0u { draw = even(4u).x; } else { draw = next(); }
+            if bounce == 0u { draw = even(4u).x; } else { draw = draw_one(); }
             if draw < chance {
                 weight *= shine / chance;
                 scattered = glossy(ray, hit);
@@ -469,7 +469,7 @@ fn trace_path(x: u32, y: u32, sample: u32) -> vec3<f32> {
         let outward = select(-hit.normal, hit.normal, leaves);
         if bounce >= 2u {
             let keep = clamp(max(weight.x, max(weight.y, weight.z)), 0.05, 0.95);
-            if next() >= keep { break; }
+            if draw_one() >= keep { break; }
             weight *= 1.0 / keep;
         }
         ray = new_ray(hit.point + outward * OFFSET, scattered);

@@ -24,7 +24,7 @@ impl Random {
     }
 
     /// Uniform in [0, 1).
-    pub fn next(&mut self) -> f32 {
+    pub fn draw(&mut self) -> f32 {
         self.state = self.state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
         unit(permute(self.state))
     }
@@ -40,7 +40,7 @@ impl Random {
 
     /// Two fresh numbers.
     pub fn pair(&mut self) -> [f32; 2] {
-        [self.next(), self.next()]
+        [self.draw(), self.draw()]
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
         const N: u32 = 100_000;
         for i in 0..N {
             let mut random = Random::new(7, i, 3);
-            let (u, v) = (random.next(), random.next());
+            let (u, v) = (random.draw(), random.draw());
             assert!((0.0..1.0).contains(&u));
             sum += f64::from(u);
             let d = on_sphere([u, v]);

@@ -73,7 +73,7 @@ pub fn sample(scene: &Scene, camera: &Camera, x: u32, y: u32, sample: u32) -> Ve
             // The coat is chosen more often than it reflects, and weighed accordingly: highlights are few but bright.
             let shine = clear_coat(material.index, facing);
             let chance = shine.clamp(COAT_CHANCE, 1.0 - COAT_CHANCE);
-            let draw = if bounce == 0 { random.even(4)[0] } else { random.next() };
+            let draw = if bounce == 0 { random.even(4)[0] } else { random.draw() };
             if draw < chance {
                 weight = weight * (shine / chance);
             } else {
@@ -89,7 +89,7 @@ pub fn sample(scene: &Scene, camera: &Camera, x: u32, y: u32, sample: u32) -> Ve
                 glossy(&ray, &hit, &mut random)
             }
             kind::GLASS => {
-                let (direction, passed) = glass(&ray, &hit, facing, random.next());
+                let (direction, passed) = glass(&ray, &hit, facing, random.draw());
                 if passed {
                     weight = weight.times(material.colour);
                 }
@@ -111,7 +111,7 @@ pub fn sample(scene: &Scene, camera: &Camera, x: u32, y: u32, sample: u32) -> Ve
         }
         if bounce >= 2 {
             let keep = weight.largest().clamp(0.05, 0.95);
-            if random.next() >= keep {
+            if random.draw() >= keep {
                 break;
             }
             weight = weight * (1.0 / keep);
@@ -157,7 +157,7 @@ fn meet(scene: &Scene, ray: &Ray, random: &mut Random) -> Met {
         let away = vec3(point.x, 0.0, point.z).length();
         let fade = (away - environment.fade_near) / (environment.fade_far - environment.fade_near);
         // Chance instead of a blend: a path goes one way only.
-        if random.next() < smooth(fade) {
+        if random.draw() < smooth(fade) {
             return Met::Sky;
         }
         let up = vec3(0.0, 1.0, 0.0);
@@ -313,5 +313,5 @@ fn lamp_distance(scene: &Scene, ray: &Ray) -> Option<f32> {
     let at = ray.at(t) - environment.lamp_corner;
     let (a, b) = (at.dot(u) / u.dot(u), at.dot(v) / v.dot(v));
     // Edges at right angles, which is what a lamp has.
-    (a >= 0.0 && a <= 1.0 && b >= 0.0 && b <= 1.0).then_some(t)
+    ((0.0..=1.0).contains(&a) && (0.0..=1.0).contains(&b)).then_some(t)
 }
