@@ -80,7 +80,7 @@ impl Market {
                 max_units: kernel.manifest.limits.units,
             }),
         };
-        self.to_client(conn, message);
+        self.tell_client(conn, message);
     }
 
     pub(super) fn earnings(&mut self, conn: ConnId, peer: usize) {
@@ -92,7 +92,7 @@ impl Market {
             agreed: totals.agreed,
             outvoted: totals.outvoted,
         };
-        self.to_peer(conn, message);
+        self.tell_peer(conn, message);
     }
 }
 

@@ -34,10 +34,10 @@ impl Market {
         self.conns.insert(conn, Conn::Peer(id));
         let repeat = self.peers.get_mut(id).map(|peer| peer.unacked.repeat(&self.config.limits)).unwrap_or_default();
         for message in repeat {
-            self.to_peer(conn, message);
+            self.tell_peer(conn, message);
         }
         if self.draining {
-            self.to_peer(conn, ServerToPeer::Draining);
+            self.tell_peer(conn, ServerToPeer::Draining);
         }
     }
 

@@ -87,7 +87,7 @@ impl Market {
             After::SessionOpened(session) => self.session_opened(session),
             After::SessionClosed { conn, spent } => self.session_closed(conn, spent),
             After::Admin { request } => self.out.push_back(Output::AdminDone { request, result: Ok(()) }),
-            After::Settled { batch, root, entries } => self.tell_peers(batch, root, entries),
+            After::Settled { batch, root, entries } => self.tell_settled(batch, root, entries),
         }
     }
 }

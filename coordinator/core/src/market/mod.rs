@@ -210,13 +210,9 @@ impl Market {
 
     fn disconnected(&mut self, conn: ConnId) {
         match self.conns.remove(&conn) {
-            Some(Conn::Client { session, .. }) => {
-                if let Some(session) = session {
-                    self.detach(session);
-                }
-            }
+            Some(Conn::Client { session: Some(session), .. }) => self.detach(session),
             Some(Conn::Peer(peer)) => self.peer_gone(peer),
-            None => {}
+            Some(Conn::Client { session: None, .. }) | None => {}
         }
     }
 
@@ -258,16 +254,16 @@ impl Market {
         Some((Refusal::Unavailable, why))
     }
 
-    fn to_client(&mut self, conn: ConnId, message: ServerToClient) {
+    fn tell_client(&mut self, conn: ConnId, message: ServerToClient) {
         self.out.push_back(Output::ToClient { conn, message, payload: Bytes::new() });
     }
 
-    fn to_peer(&mut self, conn: ConnId, message: ServerToPeer) {
+    fn tell_peer(&mut self, conn: ConnId, message: ServerToPeer) {
         self.out.push_back(Output::ToPeer { conn, message, payload: Bytes::new() });
     }
 
     /// To the session's client, or to its outbox while it is away.
-    fn to_session(&mut self, session: SessionId, message: ServerToClient, payload: Bytes) {
+    fn tell_session(&mut self, session: SessionId, message: ServerToClient, payload: Bytes) {
         let Some(session) = self.sessions.get_mut(session) else { return };
         match session.conn {
             Some(conn) => self.out.push_back(Output::ToClient { conn, message, payload }),

@@ -87,7 +87,7 @@ impl Market {
             let Task { session, number, id, .. } = *task;
             let Answer { outcome, units, output, .. } = answer;
             let message = ServerToClient::TaskResult { number, task: id, outcome, units, confirmed: false };
-            self.to_session(session, message, output);
+            self.tell_session(session, message, output);
         }
         self.complete(key);
     }
@@ -180,6 +180,6 @@ impl Market {
             root: self.last_root,
             entries: vec![SettledAttempt { nonce: ticket.nonce, standing: Standing::Void, earned: Credits::ZERO }],
         });
-        self.to_peer(conn, message);
+        self.tell_peer(conn, message);
     }
 }

@@ -20,7 +20,7 @@ impl Market {
         }
         self.conns.insert(conn, Conn::Client { account, session: None });
         if self.draining {
-            self.to_client(conn, ServerToClient::Draining);
+            self.tell_client(conn, ServerToClient::Draining);
         }
     }
 
@@ -40,7 +40,7 @@ impl Market {
             None => self.hold(conn, account, number, budget),
         };
         if let Err((code, message)) = result {
-            self.to_client(conn, ServerToClient::SessionRefused { code, message });
+            self.tell_client(conn, ServerToClient::SessionRefused { code, message });
         }
     }
 
@@ -68,10 +68,10 @@ impl Market {
             self.close(before, Refusal::Protocol, "its session was opened from another connection".to_owned());
         }
         if state == SessionState::Open {
-            self.to_client(conn, ServerToClient::SessionOpened { session: id, budget });
+            self.tell_client(conn, ServerToClient::SessionOpened { session: id, budget });
         }
         for (message, payload) in missed {
-            self.to_session(id, message, payload);
+            self.tell_session(id, message, payload);
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Market {
             session.state = SessionState::Open;
         }
         if let Some(conn) = conn {
-            self.to_client(conn, ServerToClient::SessionOpened { session: id, budget });
+            self.tell_client(conn, ServerToClient::SessionOpened { session: id, budget });
         }
         self.end_if_over(id);
     }
@@ -137,7 +137,7 @@ impl Market {
     pub(super) fn close_session(&mut self, conn: ConnId, session: Option<SessionId>) {
         let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) else {
             let message = "no session is open on this connection".to_owned();
-            self.to_client(conn, ServerToClient::SessionRefused { code: Refusal::NoSession, message });
+            self.tell_client(conn, ServerToClient::SessionRefused { code: Refusal::NoSession, message });
             return;
         };
         session.state = SessionState::Closing;
@@ -210,7 +210,7 @@ impl Market {
 
     pub(super) fn session_closed(&mut self, conn: Option<ConnId>, spent: Credits) {
         if let Some(conn) = conn.filter(|conn| self.conns.contains_key(conn)) {
-            self.to_client(conn, ServerToClient::SessionClosed { spent });
+            self.tell_client(conn, ServerToClient::SessionClosed { spent });
         }
     }
 }

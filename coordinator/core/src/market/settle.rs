@@ -115,13 +115,13 @@ impl Market {
     }
 
     /// A batch is durable: its peers may forget their tickets.
-    pub(super) fn tell_peers(&mut self, batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>>) {
+    pub(super) fn tell_settled(&mut self, batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>>) {
         for (key, entries) in entries {
             let Some(peer) = self.peers.find(&key).and_then(|id| self.peers.get_mut(id)) else { continue };
             peer.unacked.push(batch, root, entries, &self.config.limits);
             let Some(conn) = peer.link.as_ref().map(|link| link.conn) else { continue };
             for message in peer.unacked.newest(&self.config.limits) {
-                self.to_peer(conn, message);
+                self.tell_peer(conn, message);
             }
         }
     }

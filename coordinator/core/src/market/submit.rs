@@ -47,7 +47,7 @@ impl Market {
             Ok(None) => {}
             Err((code, message)) => {
                 self.stats.tasks_refused += 1;
-                self.to_client(conn, ServerToClient::TaskRefused { number, code, message });
+                self.tell_client(conn, ServerToClient::TaskRefused { number, code, message });
             }
         }
     }
@@ -207,7 +207,7 @@ impl Market {
         let waiter = Waiter::new(task.priority, task.deadline, key);
         self.queue.remove((task.needs, task.replicas), session, &waiter);
         self.stats.tasks_refused += 1;
-        self.to_session(session, ServerToClient::TaskRefused { number, code, message: why.to_owned() }, Bytes::new());
+        self.tell_session(session, ServerToClient::TaskRefused { number, code, message: why.to_owned() }, Bytes::new());
         if let Some(session) = self.sessions.get_mut(session) {
             // Nobody has a ticket for it: the number may be used again.
             session.tasks.remove(&number);

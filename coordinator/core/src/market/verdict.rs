@@ -35,11 +35,11 @@ impl Market {
             Some(_) => (Verdict::Confirmed { cost }, Bytes::new()),
             None => {
                 let message = ServerToClient::TaskResult { number, task: id, outcome, units, confirmed: true };
-                self.to_session(session, message, output);
+                self.tell_session(session, message, output);
                 (Verdict::Confirmed { cost }, Bytes::new())
             }
         };
-        self.to_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
+        self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
         self.decided(key);
     }
 
@@ -74,7 +74,7 @@ impl Market {
         }
         self.stats.tasks_unverified += 1;
         let message = ServerToClient::TaskVerdict { number, verdict: Verdict::Unverified { code } };
-        self.to_session(session, message, Bytes::new());
+        self.tell_session(session, message, Bytes::new());
         if voted {
             if let Some(session) = self.sessions.get_mut(session) {
                 session.unreserve(reserve);
@@ -115,7 +115,7 @@ impl Market {
         for (peer, nonce) in running {
             self.stop(key, peer, AttemptState::Missing);
             if let Some(conn) = self.peers.get(peer).and_then(|p| p.link.as_ref()).map(|link| link.conn) {
-                self.to_peer(conn, ServerToPeer::Cancel { nonce });
+                self.tell_peer(conn, ServerToPeer::Cancel { nonce });
             }
             self.work_for(peer);
         }

@@ -231,7 +231,7 @@ impl Desk {
     pub(crate) fn peer(&mut self, n: u8, slots: u16) -> ConnId {
         let conn = ConnId(100 + u64::from(n));
         self.input(Input::PeerConnected { conn, account: account(n), key: key(n) });
-        self.from_peer(conn, PeerToServer::Offer { slots, classes: vec![cpu(1)], speed: 1 }, Bytes::new());
+        self.peer_says(conn, PeerToServer::Offer { slots, classes: vec![cpu(1)], speed: 1 }, Bytes::new());
         conn
     }
 
@@ -239,15 +239,15 @@ impl Desk {
     pub(crate) fn client(&mut self, n: u8, number: u64, budget: u64) -> ConnId {
         let conn = ConnId(u64::from(n));
         self.input(Input::ClientConnected { conn, account: account(n) });
-        self.from_client(conn, ClientToServer::OpenSession { number, budget: usd(budget) });
+        self.client_says(conn, ClientToServer::OpenSession { number, budget: usd(budget) });
         conn
     }
 
-    pub(crate) fn from_client(&mut self, conn: ConnId, message: ClientToServer) {
+    pub(crate) fn client_says(&mut self, conn: ConnId, message: ClientToServer) {
         self.input(Input::Client { conn, message, payload: Bytes::from_static(b"input") });
     }
 
-    pub(crate) fn from_peer(&mut self, conn: ConnId, message: PeerToServer, payload: Bytes) {
+    pub(crate) fn peer_says(&mut self, conn: ConnId, message: PeerToServer, payload: Bytes) {
         self.input(Input::Peer { conn, message, payload });
     }
 
@@ -264,7 +264,7 @@ impl Desk {
     pub(crate) fn answer(&mut self, conn: ConnId, job: &Job, execution: &Execution) {
         let peer = key(u8::try_from(conn.0 - 100).unwrap());
         let (message, payload) = job.result(&peer, execution);
-        self.from_peer(conn, message, payload);
+        self.peer_says(conn, message, payload);
     }
 
     /// What clients heard since the last call, without payloads.

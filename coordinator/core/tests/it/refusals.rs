@@ -71,7 +71,7 @@ fn a_blob_that_is_stored_may_be_named() {
     let blobs = vec![BlobId::of(b"x")];
     let message =
         ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units };
-    desk.from_client(ConnId(1), message);
+    desk.client_says(ConnId(1), message);
     assert_eq!(desk.jobs().len(), 1);
 }
 
@@ -84,7 +84,7 @@ fn a_price_that_overflows_is_no_price() {
     let command = Admin::RegisterKernel { module: module(1), manifest: Box::new(manifest("")), rate };
     desk.admin(command).unwrap();
     desk.heard();
-    desk.from_client(ConnId(1), submit(0, 1));
+    desk.client_says(ConnId(1), submit(0, 1));
     assert!(matches!(&desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::Funds, message, .. }]
         if message == "9223372036.854775807 USD x 100 units x 1 is more money than there can be"));
 }
@@ -97,7 +97,7 @@ fn full_is_said_with_numbers() {
         desk.client(1, 0, 100_000);
         desk.heard();
         for number in 0..tasks {
-            desk.from_client(ConnId(1), submit(number * 2, 1));
+            desk.client_says(ConnId(1), submit(number * 2, 1));
         }
         let expected = ServerToClient::TaskRefused { number: (tasks - 1) * 2, code, message: why.to_owned() };
         assert_eq!(desk.heard(), [expected]);
@@ -119,13 +119,13 @@ fn numbers_with_too_many_gaps_are_refused() {
     desk.peer(2, 1);
     desk.client(1, 0, 100_000);
     for number in [0, 10] {
-        desk.from_client(ConnId(1), submit(number, 1));
+        desk.client_says(ConnId(1), submit(number, 1));
         let (conn, job) = desk.jobs().remove(0);
         desk.answer(conn, &job, &job.truth());
         desk.wait(1_000);
     }
     desk.heard();
-    desk.from_client(ConnId(1), submit(20, 1));
+    desk.client_says(ConnId(1), submit(20, 1));
     assert!(matches!(&desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::Limit, message, .. }]
         if message == "2 gaps in this session's task numbers, at most 2"));
 }
@@ -140,14 +140,14 @@ fn offers_and_keys_that_cannot_be_are_closed() {
         speed: 1,
     };
     let conn = desk.peer(2, 1);
-    desk.from_peer(conn, offer(1_025, &[1]), Bytes::new());
+    desk.peer_says(conn, offer(1_025, &[1]), Bytes::new());
     assert_eq!(desk.closed.pop().unwrap().1, Refusal::Limit);
     let conn = desk.peer(2, 1);
-    desk.from_peer(conn, offer(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9]), Bytes::new());
+    desk.peer_says(conn, offer(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9]), Bytes::new());
     let (_, code, why) = desk.closed.pop().unwrap();
     assert_eq!((code, why.as_str()), (Refusal::Limit, "1 slots and 9 classes; at most 1024 and 8"));
     let conn = desk.peer(3, 1);
-    desk.from_peer(conn, offer(1, &[4, 5, 6]), Bytes::new());
+    desk.peer_says(conn, offer(1, &[4, 5, 6]), Bytes::new());
     assert_eq!(desk.closed.pop().unwrap().2, "3 new classes on top of 1, at most 3 fit");
 
     let conn = desk.peer(4, 1);

@@ -23,7 +23,7 @@ fn confirmed_work_is_paid_although_the_batch_was_lost_and_once_although_it_is_se
     let mut desk = Desk::new(MarketConfig::default());
     let (a, b) = (desk.peer(2, 1), desk.peer(3, 1));
     let client = desk.client(1, 0, 10_000);
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let jobs = desk.jobs();
     for (conn, job) in &jobs {
         desk.answer(*conn, job, &job.truth());
@@ -37,7 +37,7 @@ fn confirmed_work_is_paid_although_the_batch_was_lost_and_once_although_it_is_se
     desk.peer(3, 1);
     let client = desk.client(1, 0, 10_000);
     assert!(matches!(desk.heard()[..], [ServerToClient::SessionOpened { .. }]));
-    desk.from_client(client, submit(1, 1));
+    desk.client_says(client, submit(1, 1));
     assert!(matches!(&desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::Unavailable, message, .. }]
         if message == "results from before a restart have 30000 ms more to come in for this session"));
     for (conn, job) in &jobs {
@@ -60,11 +60,11 @@ fn confirmed_work_is_paid_although_the_batch_was_lost_and_once_although_it_is_se
     }
     assert!(desk.settled().iter().all(|(_, e)| e.earned == each), "the answer is the same again");
     for conn in [a, b] {
-        desk.from_peer(conn, PeerToServer::SettledAck { batch: 1 }, Bytes::new());
+        desk.peer_says(conn, PeerToServer::SettledAck { batch: 1 }, Bytes::new());
     }
     desk.wait(1_000);
     for conn in [a, b] {
-        desk.from_peer(conn, PeerToServer::QueryEarnings, Bytes::new());
+        desk.peer_says(conn, PeerToServer::QueryEarnings, Bytes::new());
         let Some((_, ServerToPeer::Earnings { balance, earned, agreed, .. }, _)) = desk.to_peers.pop() else {
             panic!()
         };
@@ -89,7 +89,7 @@ fn a_result_for_a_session_that_is_over_is_void() {
     let mut desk = Desk::new(MarketConfig::default());
     desk.peer(2, 1);
     let client = desk.client(1, 0, 10_000);
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     let (conn, job) = desk.jobs().remove(0);
     let mut desk = restarted(&desk, 0);
     desk.wait(MarketConfig::default().hold_grace_ms);
@@ -105,7 +105,7 @@ fn standing_and_prices_survive() {
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     for number in 0..3 {
-        desk.from_client(client, submit(number, 1));
+        desk.client_says(client, submit(number, 1));
         let (conn, job) = desk.jobs().remove(0);
         desk.answer(conn, &job, &job.truth());
     }

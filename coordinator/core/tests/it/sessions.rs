@@ -28,13 +28,13 @@ fn a_session_opens_when_its_hold_is_durable() {
     desk.durable = false;
     let client = desk.client(1, 5, 1_000);
     assert_eq!(desk.heard(), []);
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     assert!(matches!(desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::NoSession, .. }]));
     let commit = desk.commits.last().unwrap().id;
     desk.input(Input::Committed { commit });
     assert!(opened(&desk.heard()).is_some());
     assert_eq!(desk.market.balance(account(1)), Some(usd(999_000)));
-    desk.from_client(client, ClientToServer::OpenSession { number: 5, budget: usd(1_000) });
+    desk.client_says(client, ClientToServer::OpenSession { number: 5, budget: usd(1_000) });
     assert!(opened(&desk.heard()).is_some(), "a resend is answered");
     assert_eq!(desk.market.balance(account(1)), Some(usd(999_000)), "and holds nothing twice");
 }
@@ -59,14 +59,14 @@ fn what_cannot_be_held_is_refused_with_the_reason() {
     }
     let client = desk.client(1, 1, 10);
     desk.heard();
-    desk.from_client(client, ClientToServer::OpenSession { number: 2, budget: usd(10) });
+    desk.client_says(client, ClientToServer::OpenSession { number: 2, budget: usd(10) });
     assert_eq!(
         refused(&mut desk),
         (Refusal::Limit, "session 1 is open on this connection, which can have one".to_owned())
     );
     for (conn, number) in [(50, 2), (51, 3)] {
         desk.input(Input::ClientConnected { conn: ConnId(conn), account: account(1) });
-        desk.from_client(ConnId(conn), ClientToServer::OpenSession { number, budget: usd(10) });
+        desk.client_says(ConnId(conn), ClientToServer::OpenSession { number, budget: usd(10) });
     }
     assert_eq!(refused(&mut desk), (Refusal::Limit, "the account has 2 open sessions, at most 2".to_owned()));
 }
@@ -77,8 +77,8 @@ fn closing_waits_for_tasks_and_gives_back_the_rest() {
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     let first = opened(&desk.heard()).unwrap();
-    desk.from_client(client, submit(0, 1));
-    desk.from_client(client, ClientToServer::CloseSession);
+    desk.client_says(client, submit(0, 1));
+    desk.client_says(client, ClientToServer::CloseSession);
     assert_eq!(desk.heard(), []);
     let (conn, job) = desk.jobs().remove(0);
     let right = job.truth();
@@ -89,7 +89,7 @@ fn closing_waits_for_tasks_and_gives_back_the_rest() {
     assert_eq!(desk.market.balance(account(1)), usd(1_000_000).checked_sub(spent));
     let voided = desk.commits.iter().flat_map(|c| &c.records);
     assert!(voided.into_iter().any(|r| matches!(r, Record::Transfer(t) if t.kind == TransferKind::Void)));
-    desk.from_client(client, ClientToServer::OpenSession { number: 0, budget: usd(10) });
+    desk.client_says(client, ClientToServer::OpenSession { number: 0, budget: usd(10) });
     assert_ne!(opened(&desk.heard()), Some(first), "a number used again is another session");
 }
 
@@ -99,13 +99,13 @@ fn a_client_that_comes_back_finds_its_session_and_what_it_missed() {
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     let session = opened(&desk.heard()).unwrap();
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     desk.input(Input::Disconnected { conn: client });
     let (conn, job) = desk.jobs().remove(0);
     desk.answer(conn, &job, &job.truth());
     assert_eq!(desk.heard(), []);
     desk.input(Input::ClientConnected { conn: ConnId(60), account: account(1) });
-    desk.from_client(ConnId(60), ClientToServer::OpenSession { number: 0, budget: usd(1) });
+    desk.client_says(ConnId(60), ClientToServer::OpenSession { number: 0, budget: usd(1) });
     let heard = desk.heard();
     assert!(
         matches!(heard[..], [
@@ -118,9 +118,9 @@ fn a_client_that_comes_back_finds_its_session_and_what_it_missed() {
 
     // From a third connection while the second is open: the newest has it.
     desk.input(Input::ClientConnected { conn: ConnId(61), account: account(1) });
-    desk.from_client(ConnId(61), ClientToServer::OpenSession { number: 0, budget: usd(1) });
+    desk.client_says(ConnId(61), ClientToServer::OpenSession { number: 0, budget: usd(1) });
     assert!(matches!(&desk.closed[..], [(ConnId(60), Refusal::Protocol, _)]));
-    desk.from_client(ConnId(61), submit(1, 1));
+    desk.client_says(ConnId(61), submit(1, 1));
     assert_eq!(desk.jobs().len(), 1);
 }
 
@@ -145,10 +145,10 @@ fn without_a_store_nothing_new_is_taken_on_and_what_runs_is_finished() {
     let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     desk.heard();
     desk.input(Input::StoreHealth { ok: false });
-    desk.from_client(client, submit(1, 1));
+    desk.client_says(client, submit(1, 1));
     assert!(matches!(desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::Unavailable, .. }]));
     let (conn, job) = desk.jobs().remove(0);
     desk.answer(conn, &job, &job.truth());
@@ -158,7 +158,7 @@ fn without_a_store_nothing_new_is_taken_on_and_what_runs_is_finished() {
     let before = desk.commits.len();
     for (conn, n) in [(70, 1), (71, 1), (72, 1)] {
         desk.input(Input::ClientConnected { conn: ConnId(conn), account: account(n) });
-        desk.from_client(ConnId(conn), ClientToServer::OpenSession { number: conn, budget: usd(10) });
+        desk.client_says(ConnId(conn), ClientToServer::OpenSession { number: conn, budget: usd(10) });
     }
     assert_eq!(refused(&mut desk), (Refusal::Unavailable, "2 commits wait for the store, at most 2 may".to_owned()));
     desk.wait(10_000);
@@ -174,11 +174,11 @@ fn a_drain_takes_nothing_new_and_ends() {
     let mut desk = Desk::new(MarketConfig::default());
     let peer = desk.peer(2, 1);
     let client = desk.client(1, 0, 10_000);
-    desk.from_client(client, submit(0, 1));
-    desk.from_client(client, submit(1, 1));
+    desk.client_says(client, submit(0, 1));
+    desk.client_says(client, submit(1, 1));
     desk.heard();
     desk.input(Input::Drain);
-    desk.from_client(client, submit(2, 1));
+    desk.client_says(client, submit(2, 1));
     let heard = desk.heard();
     assert!(
         matches!(
@@ -194,9 +194,9 @@ fn a_drain_takes_nothing_new_and_ends() {
     assert!(!desk.market.is_idle());
     let (_, job) = desk.jobs().remove(0);
     let (message, payload) = job.result(&crate::fixture::key(2), &job.truth());
-    desk.from_peer(peer, message, payload);
+    desk.peer_says(peer, message, payload);
     desk.wait(1_000);
     assert!(desk.market.is_idle());
     assert_eq!(desk.market.sessions().count(), 1, "the hold waits for the restart");
-    desk.from_peer(peer, p2c2r_protocol::message::PeerToServer::QueryEarnings, Bytes::new());
+    desk.peer_says(peer, p2c2r_protocol::message::PeerToServer::QueryEarnings, Bytes::new());
 }

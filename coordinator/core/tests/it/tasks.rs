@@ -34,7 +34,7 @@ fn verdicts(heard: &[ServerToClient]) -> Vec<Verdict> {
 #[test]
 fn the_first_answer_is_delivered_and_money_moves_with_the_second() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let jobs = desk.jobs();
     assert_eq!(jobs.len(), 2);
     let right = jobs[0].1.truth();
@@ -48,7 +48,7 @@ fn the_first_answer_is_delivered_and_money_moves_with_the_second() {
     assert!(desk.commits.iter().all(|c| c.records.len() < 3), "nothing is settled on one vote");
 
     let mut desk = self::desk().0;
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let jobs = desk.jobs();
     for (conn, job) in &jobs {
         desk.answer(*conn, job, &right_of(job));
@@ -79,7 +79,7 @@ fn right_of(job: &crate::fixture::Job) -> Execution {
 #[test]
 fn a_lie_delivered_first_is_revoked_and_earns_nothing() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let jobs = desk.jobs();
     let (liar, lie) = (&jobs[0], wrong(1));
     desk.answer(liar.0, &liar.1, &lie);
@@ -110,7 +110,7 @@ fn more_units_or_output_than_allowed_is_a_wrong_vote() {
         |right: Execution| Execution { output: vec![0; 4097].into(), ..right },
     ] {
         let (mut desk, client) = desk();
-        desk.from_client(client, submit(0, 1));
+        desk.client_says(client, submit(0, 1));
         let (conn, job) = desk.jobs().remove(0);
         desk.answer(conn, &job, &broken(job.truth()));
         assert_eq!(desk.heard(), [], "it is not delivered");
@@ -126,13 +126,13 @@ fn more_units_or_output_than_allowed_is_a_wrong_vote() {
 #[test]
 fn a_late_right_result_shares_the_pool_until_the_batch_is_cut() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let slow = desk.jobs().remove(0);
     let first: Vec<_> = (2..=4).map(|n| ConnId(100 + n)).filter(|c| *c != slow.0).collect();
     desk.wait(100);
     assert_eq!(desk.market.stats().tasks_unverified, 1, "nobody answered in time");
 
-    desk.from_client(client, submit(1, 1));
+    desk.client_says(client, submit(1, 1));
     let (fast, job) = desk.jobs().remove(0);
     desk.answer(fast, &job, &job.truth());
     desk.wait(1_000);
@@ -153,7 +153,7 @@ fn confirmed_mode_waits_for_the_quorum_and_gives_up_at_the_deadline() {
         other => other,
     };
     let (mut desk, client) = desk();
-    desk.from_client(client, confirmed(0));
+    desk.client_says(client, confirmed(0));
     let jobs = desk.jobs();
     desk.answer(jobs[0].0, &jobs[0].1, &jobs[0].1.truth());
     assert_eq!(desk.heard(), []);
@@ -162,7 +162,7 @@ fn confirmed_mode_waits_for_the_quorum_and_gives_up_at_the_deadline() {
     assert!(matches!(heard[0], ServerToClient::TaskResult { confirmed: true, .. }));
     assert!(matches!(verdicts(&heard)[..], [Verdict::Confirmed { .. }]));
 
-    desk.from_client(client, confirmed(1));
+    desk.client_says(client, confirmed(1));
     let jobs = desk.jobs();
     desk.answer(jobs[0].0, &jobs[0].1, &jobs[0].1.truth());
     desk.wait(100);
@@ -177,14 +177,14 @@ fn a_fault_a_disconnect_and_a_timeout_go_to_another_owner() {
     let failures: [Failure; 3] = [
         |desk, conn, job| {
             let fault = PeerToServer::Fault { ticket: job.ticket.clone(), fault: Fault::Resources };
-            desk.from_peer(conn, fault, bytes::Bytes::new());
+            desk.peer_says(conn, fault, bytes::Bytes::new());
         },
         |desk, conn, _| desk.input(Input::Disconnected { conn }),
         |desk, _, _| desk.wait(100),
     ];
     for fail in failures {
         let (mut desk, client) = desk();
-        desk.from_client(client, submit(0, 2));
+        desk.client_says(client, submit(0, 2));
         let jobs = desk.jobs();
         desk.answer(jobs[0].0, &jobs[0].1, &jobs[0].1.truth());
         fail(&mut desk, jobs[1].0, &jobs[1].1);
@@ -199,10 +199,10 @@ fn a_fault_a_disconnect_and_a_timeout_go_to_another_owner() {
 #[test]
 fn a_task_ends_at_once_when_nobody_is_left_to_ask() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 3));
+    desk.client_says(client, submit(0, 3));
     for (conn, job) in desk.jobs() {
         let fault = PeerToServer::Fault { ticket: job.ticket.clone(), fault: Fault::Gpu };
-        desk.from_peer(conn, fault, bytes::Bytes::new());
+        desk.peer_says(conn, fault, bytes::Bytes::new());
     }
     assert_eq!(verdicts(&desk.heard()), [Verdict::Unverified { code: Refusal::NoPeers }]);
     assert_eq!(desk.market.stats().tasks, 0);
@@ -216,16 +216,16 @@ fn replicas_go_to_different_owners() {
         let conn = ConnId(conn);
         desk.input(Input::PeerConnected { conn, account: account(owner), key: key(k) });
         let offer = PeerToServer::Offer { slots: 100, classes: vec![cpu(1)], speed: 1 };
-        desk.from_peer(conn, offer, bytes::Bytes::new());
+        desk.peer_says(conn, offer, bytes::Bytes::new());
     }
     let client = desk.client(1, 0, 100_000);
     for number in 0..20 {
-        desk.from_client(client, submit(number, 2));
+        desk.client_says(client, submit(number, 2));
         let conns: Vec<u64> = desk.jobs().iter().map(|(conn, _)| conn.0).collect();
         assert_eq!(conns.iter().filter(|c| **c == 103).count(), 1, "{conns:?}");
     }
     desk.heard();
-    desk.from_client(client, submit(99, 3));
+    desk.client_says(client, submit(99, 3));
     assert!(matches!(&desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::NoPeers, message, .. }]
         if message == "3 replicas need as many owners with peers of one class, there are 2"));
 }
@@ -234,11 +234,11 @@ fn replicas_go_to_different_owners() {
 fn busy_peers_make_tasks_wait_in_turn_until_the_deadline() {
     let (mut desk, client) = desk();
     for number in 0..3 {
-        desk.from_client(client, submit(number, 3));
+        desk.client_says(client, submit(number, 3));
     }
     assert_eq!((desk.market.stats().pending, desk.jobs().len()), (2, 3));
     desk.wait(40);
-    desk.from_client(client, ClientToServer::Cancel { number: 2 });
+    desk.client_says(client, ClientToServer::Cancel { number: 2 });
     assert!(matches!(desk.heard()[..], [ServerToClient::TaskRefused { number: 2, code: Refusal::Other, .. }]));
     desk.wait(60);
     let heard = desk.heard();
@@ -246,8 +246,8 @@ fn busy_peers_make_tasks_wait_in_turn_until_the_deadline() {
     assert!(heard.iter().any(|m| matches!(m, ServerToClient::TaskRefused { number: 1, code: Refusal::Deadline, .. })));
     assert_eq!(desk.market.stats().tasks, 0);
 
-    desk.from_client(client, submit(3, 3));
-    desk.from_client(client, submit(4, 3));
+    desk.client_says(client, submit(3, 3));
+    desk.client_says(client, submit(4, 3));
     for (conn, job) in desk.jobs() {
         desk.answer(conn, &job, &job.truth());
     }
@@ -257,16 +257,16 @@ fn busy_peers_make_tasks_wait_in_turn_until_the_deadline() {
 #[test]
 fn what_is_answered_cannot_be_cancelled_out_of_being_paid() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let jobs = desk.jobs();
     desk.answer(jobs[0].0, &jobs[0].1, &jobs[0].1.truth());
-    desk.from_client(client, ClientToServer::Cancel { number: 0 });
+    desk.client_says(client, ClientToServer::Cancel { number: 0 });
     desk.answer(jobs[1].0, &jobs[1].1, &jobs[1].1.truth());
     assert!(matches!(verdicts(&desk.heard())[..], [Verdict::Confirmed { .. }]));
 
-    desk.from_client(client, submit(1, 2));
+    desk.client_says(client, submit(1, 2));
     let jobs = desk.jobs();
-    desk.from_client(client, ClientToServer::Cancel { number: 1 });
+    desk.client_says(client, ClientToServer::Cancel { number: 1 });
     let cancelled = desk.to_peers.iter().filter(|(_, m, _)| matches!(m, ServerToPeer::Cancel { .. })).count();
     assert_eq!((cancelled, jobs.len()), (2, 2));
     assert_eq!(verdicts(&desk.heard()), [Verdict::Unverified { code: Refusal::Other }]);
@@ -275,8 +275,8 @@ fn what_is_answered_cannot_be_cancelled_out_of_being_paid() {
 #[test]
 fn a_resend_is_the_same_task() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 1));
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     let jobs = desk.jobs();
     assert_eq!(jobs.len(), 1);
     desk.answer(jobs[0].0, &jobs[0].1, &jobs[0].1.truth());
@@ -284,7 +284,7 @@ fn a_resend_is_the_same_task() {
     desk.wait(1_000);
     assert_eq!(desk.settled().len(), 1);
     desk.heard();
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     assert!(matches!(&desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::Protocol, message, .. }]
         if message == "task number 0 was used before"));
 }
@@ -300,7 +300,7 @@ fn a_kernel_with_shaders_goes_to_gpus_and_to_cpus_only_if_it_can() {
         let module = module(n);
         let message =
             ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units };
-        desk.from_client(ConnId(1), message);
+        desk.client_says(ConnId(1), message);
     };
     let (mut desk, _) = desk();
     desk.kernel(2, gpu_manifest(true));
@@ -312,7 +312,7 @@ fn a_kernel_with_shaders_goes_to_gpus_and_to_cpus_only_if_it_can() {
     for n in 5..=6 {
         let conn = desk.peer(n, 0);
         let offer = PeerToServer::Offer { slots: 1, classes: vec![cpu(1), gpu(9)], speed: 1 };
-        desk.from_peer(conn, offer, bytes::Bytes::new());
+        desk.peer_says(conn, offer, bytes::Bytes::new());
     }
     with(&mut desk, 2, 2);
     assert!(desk.jobs().iter().all(|(conn, job)| conn.0 >= 105 && job.class == gpu(9).class));
@@ -321,10 +321,10 @@ fn a_kernel_with_shaders_goes_to_gpus_and_to_cpus_only_if_it_can() {
 #[test]
 fn a_seal_that_does_not_fit_closes_the_peer_and_counts_as_wrong() {
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 2));
+    desk.client_says(client, submit(0, 2));
     let (conn, job) = desk.jobs().remove(0);
     let (message, payload) = job.result(&key(9), &job.truth());
-    desk.from_peer(conn, message, payload);
+    desk.peer_says(conn, message, payload);
     assert!(matches!(&desk.closed[..], [(c, Refusal::Protocol, _)] if *c == conn));
     assert_eq!(desk.jobs().len(), 1, "another one is asked");
     assert_eq!(desk.heard(), []);
@@ -335,14 +335,14 @@ fn tickets_of_others_and_garbage_close_the_peer() {
     let outcome = p2c2r_signing::Outcome::Output;
     let (units, trace_root, seal) = (1, TraceRoot::from_bytes([0; 32]), Seal::from_bytes([0; 32]));
     let (mut desk, client) = desk();
-    desk.from_client(client, submit(0, 1));
+    desk.client_says(client, submit(0, 1));
     let (conn, job) = desk.jobs().remove(0);
     let other = (2..=4).map(|n| ConnId(100 + n)).find(|c| *c != conn).unwrap();
     let mut flipped = job.ticket.clone();
     flipped[40] ^= 1;
     for (from, ticket) in [(other, job.ticket.clone()), (conn, flipped)] {
         let message = PeerToServer::Result { ticket, outcome, units, trace_root, seal };
-        desk.from_peer(from, message, bytes::Bytes::new());
+        desk.peer_says(from, message, bytes::Bytes::new());
         let (closed, code, _) = desk.closed.pop().unwrap();
         assert_eq!((closed, code), (from, Refusal::Protocol));
     }

@@ -35,7 +35,6 @@ fn honest_work_is_paid_and_nothing_else_whatever_happens() {
             Err(_) => panic!("the simulation failed: seed {seed}, {steps} steps"),
         }
     }
-    println!("{totals:?}");
     // The simulation must have been about something.
     if last - first >= 100 {
         assert!(totals.confirmed > 2_000 && totals.revoked > 50 && totals.unverified > 50, "{totals:?}");

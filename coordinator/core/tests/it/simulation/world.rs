@@ -438,7 +438,7 @@ impl World {
                 for entry in &entries {
                     self.peers[id].settled(entry);
                 }
-                self.from_peer(id, PeerToServer::SettledAck { batch }, Bytes::new());
+                self.peer_says(id, PeerToServer::SettledAck { batch }, Bytes::new());
             }
             ServerToPeer::Cancel { nonce } => {
                 self.peers[id].running.remove(&nonce);
@@ -463,12 +463,12 @@ impl World {
                 let replicas = self.replicas[&job.task];
                 self.audit.answers.insert(nonce, Answered { right, broken_seal, replicas });
                 if let Some((message, payload)) = self.peers[id].result(&nonce, broken_seal) {
-                    self.from_peer(id, message, payload);
+                    self.peer_says(id, message, payload);
                 }
             }
             Done::Fault => {
                 let Some(job) = job else { return };
-                self.from_peer(id, PeerToServer::Fault { ticket: job.ticket, fault: Fault::Resources }, Bytes::new());
+                self.peer_says(id, PeerToServer::Fault { ticket: job.ticket, fault: Fault::Resources }, Bytes::new());
             }
             Done::Vanish => {
                 if let Some(conn) = self.peers[id].conn {
@@ -494,11 +494,11 @@ impl World {
         messages.extend(peer.kept.keys().filter_map(|nonce| peer.result(nonce, false)));
         self.send(conn, Input::PeerConnected { conn, account, key });
         for (message, payload) in messages {
-            self.from_peer(id, message, payload);
+            self.peer_says(id, message, payload);
         }
     }
 
-    fn from_peer(&mut self, id: usize, message: PeerToServer, payload: Bytes) {
+    fn peer_says(&mut self, id: usize, message: PeerToServer, payload: Bytes) {
         if let Some(conn) = self.peers[id].conn {
             self.send(conn, Input::Peer { conn, message, payload });
         }
@@ -520,15 +520,15 @@ impl World {
                 self.clients[id].conn = Some(conn);
                 let account = account(self.clients[id].account);
                 self.send(conn, Input::ClientConnected { conn, account });
-                self.from_client(id, ClientToServer::OpenSession { number, budget });
+                self.client_says(id, ClientToServer::OpenSession { number, budget });
             }
-            (Some(_), None) => self.from_client(id, ClientToServer::OpenSession { number, budget }),
+            (Some(_), None) => self.client_says(id, ClientToServer::OpenSession { number, budget }),
             (Some(conn), Some(_)) if self.dice.percent(leaves) => self.hang_up(conn),
-            (Some(_), Some(_)) if self.dice.percent(closes) => self.from_client(id, ClientToServer::CloseSession),
+            (Some(_), Some(_)) if self.dice.percent(closes) => self.client_says(id, ClientToServer::CloseSession),
             (Some(_), Some(_)) if self.dice.percent(cancels) => {
                 let back = self.dice.between(1, 3);
                 let number = self.clients[id].next_task.saturating_sub(back);
-                self.from_client(id, ClientToServer::Cancel { number });
+                self.client_says(id, ClientToServer::Cancel { number });
             }
             (Some(_), Some(session)) => {
                 for _ in 0..self.dice.between(1, 6) {
@@ -575,7 +575,7 @@ impl World {
         }
     }
 
-    fn from_client(&mut self, id: usize, message: ClientToServer) {
+    fn client_says(&mut self, id: usize, message: ClientToServer) {
         if let Some(conn) = self.clients[id].conn {
             self.send(conn, Input::Client { conn, message, payload: Bytes::new() });
         }
