@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use p2c2r_transport::ServerIdentity;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
@@ -85,7 +87,10 @@ pub(crate) fn load(chain: &Path, key: &Path) -> Result<Certificate, CertificateE
         let (_, certificate) = X509Certificate::from_der(&der).map_err(|e| at(chain, e.to_string()))?;
         let (validity, now) = (certificate.validity(), ASN1Time::now());
         if now < validity.not_before {
-            return Err(CertificateError::NotYetValid { path: chain.to_owned(), until: validity.not_before.to_string() });
+            return Err(CertificateError::NotYetValid {
+                path: chain.to_owned(),
+                until: validity.not_before.to_string(),
+            });
         }
         if now > validity.not_after {
             return Err(CertificateError::Expired { path: chain.to_owned(), on: validity.not_after.to_string() });

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use p2c2r_core::{Admin, ConnId};
-use p2c2r_protocol::message::{
-    ClientToServer, Fetch, PeerToServer, Refusal, Role, ServerToClient, ServerToPeer,
-};
+use p2c2r_protocol::message::{ClientToServer, Fetch, PeerToServer, Refusal, Role, ServerToClient, ServerToPeer};
 use p2c2r_signing::{BlobId, PublicKey};
 use p2c2r_transport::{Admitted, Decline, Receiver, RecvError, Sender, Visitor, Welcome};
 use tokio::io::{AsyncRead, AsyncWrite};

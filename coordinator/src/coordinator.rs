@@ -103,7 +103,9 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum EndError {
     /// The drain took too long.
-    #[error("not drained in time: {tasks} tasks not settled, {commits} commits not durable; peers bring them again after a restart")]
+    #[error(
+        "not drained in time: {tasks} tasks not settled, {commits} commits not durable; peers bring them again after a restart"
+    )]
     Unfinished {
         /// Tasks not settled.
         tasks: u64,
@@ -146,12 +148,15 @@ impl Coordinator {
         let mut store = SqliteStore::open(&config.store_path(), &options)?;
         let snapshot = store.load()?;
         let archive = SqliteStore::open_read_only(&config.store_path())?;
-        let content =
-            Content::open(data, config.content_bytes).map_err(|e| StartError::Content(e.to_string()))?;
+        let content = Content::open(data, config.content_bytes).map_err(|e| StartError::Content(e.to_string()))?;
         for kernel in &snapshot.kernels {
             if content.size(&Item::Kernel(kernel.module)).is_none() {
                 let (name, module) = (kernel.manifest.name.clone(), kernel.module);
-                return Err(StartError::KernelFile { name, module, path: data.join("kernels").join(module.to_string()) });
+                return Err(StartError::KernelFile {
+                    name,
+                    module,
+                    path: data.join("kernels").join(module.to_string()),
+                });
             }
         }
         tracing::info!(
@@ -226,7 +231,8 @@ impl Coordinator {
             }
         });
         let announced = data.join("listen");
-        write_atomically(&announced, format!("{address}\n").as_bytes(), Readers::Everybody).map_err(file(&announced))?;
+        write_atomically(&announced, format!("{address}\n").as_bytes(), Readers::Everybody)
+            .map_err(file(&announced))?;
         tracing::info!(%address, data = %data.display(), dev = config.dev, "listening");
         Ok(Self { address, drain, closed, market, server, upkeep, ledger: ledger_thread })
     }
@@ -315,8 +321,7 @@ impl Secrets {
 
 fn random() -> Result<[u8; 32], StartError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|e| StartError::System { what: "random numbers", problem: e.to_string() })?;
+    getrandom::fill(&mut bytes).map_err(|e| StartError::System { what: "random numbers", problem: e.to_string() })?;
     Ok(bytes)
 }
 

@@ -70,13 +70,7 @@ impl Server {
     }
 }
 
-async fn serve(
-    tcp: TcpStream,
-    tls: &TlsAcceptor,
-    router: Router,
-    held: Held,
-    metrics: &Metrics,
-) -> Result<(), String> {
+async fn serve(tcp: TcpStream, tls: &TlsAcceptor, router: Router, held: Held, metrics: &Metrics) -> Result<(), String> {
     // A frame is written whole; waiting for more to fill a segment only adds delay.
     tcp.set_nodelay(true).map_err(|e| e.to_string())?;
     let handshake = tokio::time::timeout(limits::TLS_TIMEOUT, tls.accept(tcp)).await;

@@ -125,8 +125,8 @@ impl Settings {
     /// # Errors
     /// [`ConfigError::Parse`] names an unknown key and its line.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let bytes = read_limited(path)
-            .map_err(|e| ConfigError::Read { path: path.to_owned(), problem: e.to_string() })?;
+        let bytes =
+            read_limited(path).map_err(|e| ConfigError::Read { path: path.to_owned(), problem: e.to_string() })?;
         let parse = |problem: String| ConfigError::Parse { path: path.to_owned(), problem };
         let text = String::from_utf8(bytes).map_err(|e| parse(e.to_string()))?;
         toml::from_str(&text).map_err(|e| parse(e.to_string().trim_end().to_owned()))

@@ -80,7 +80,10 @@ impl Uploads {
             self.current = Some(Upload::begin(&self.content, *blob, *total_bytes).map_err(refuse)?);
         }
         let Some(upload) = self.current.as_mut().filter(|u| u.blob == *blob && u.total == *total_bytes) else {
-            return Err((Refusal::Protocol, format!("chunk at offset {offset} of a blob that was not begun at offset 0")));
+            return Err((
+                Refusal::Protocol,
+                format!("chunk at offset {offset} of a blob that was not begun at offset 0"),
+            ));
         };
         if *offset != upload.written {
             return Err((Refusal::Protocol, format!("chunk at offset {offset}, expected {}", upload.written)));

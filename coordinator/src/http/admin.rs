@@ -40,8 +40,12 @@ pub(super) async fn authorize(
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(|value| value.strip_prefix("Bearer ")) {
         Some(token) if shared.token.is(token.trim()) => Ok(next.run(request).await),
-        Some(_) => Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", "the bearer token is not the admin token")),
-        None => Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", "no bearer token in the authorization header")),
+        Some(_) => {
+            Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", "the bearer token is not the admin token"))
+        }
+        None => {
+            Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", "no bearer token in the authorization header"))
+        }
     }
 }
 

@@ -117,7 +117,10 @@ async fn metrics(State(Shared(shared)): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], reception.metrics.render())
 }
 
-async fn kernel(State(Shared(shared)): State<Shared>, Path(module): Path<String>) -> Result<impl IntoResponse, Failure> {
+async fn kernel(
+    State(Shared(shared)): State<Shared>,
+    Path(module): Path<String>,
+) -> Result<impl IntoResponse, Failure> {
     let module: ModuleId = module.parse().map_err(|e| Failure::bad(format!("{e}")))?;
     let content = shared.reception.content.clone();
     let read = move || content.read(&Item::Kernel(module), 0, p2c2r_signing::limits::MODULE_BYTES);

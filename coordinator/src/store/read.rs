@@ -16,8 +16,7 @@ const SETTLEMENT: &str = "SELECT batch, root, tasks, executions, charged, paid, 
 
 pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> {
     let holds = holds(connection)?;
-    let last_commit =
-        connection.query_row("SELECT last_commit FROM state", [], |row| row.get::<_, Option<i64>>(0))?;
+    let last_commit = connection.query_row("SELECT last_commit FROM state", [], |row| row.get::<_, Option<i64>>(0))?;
     let recent = format!("{SETTLEMENT} ORDER BY batch DESC LIMIT {RECENT_SETTLEMENTS}");
     let mut recent = all(connection, &recent, [], |row| Ok(settlement(row)))?;
     recent.reverse();

@@ -109,7 +109,13 @@ async fn frames_that_are_none() {
     check(vec![3, 0, 0, 0, 0x81, 0xa1, b'x'], 4004, "bad MessagePack at header byte 3").await;
     check(b"\x08\0\0\0\xa7explode".to_vec(), 4004, "unknown message \"explode\"").await;
     check(b"\x09\0\0\0\x81\xa6cancel\xc0".to_vec(), 4004, "bad message").await;
-    check(vec![0; limits::FRAME_BYTES + 1], 4005, "over the limit of 8404996 bytes").await;
+
+    // The largest frame and one byte more, announced (RFC 6455, 5.2): it is refused before a byte of it is read.
+    let mut raw = Raw::enter(&world, &stranger).await;
+    let announced = (limits::FRAME_BYTES as u64 + 1).to_be_bytes();
+    raw.write(&[&[0x82, 0xff][..], &announced, &[0; 4]].concat()).await;
+    let (code, reason) = raw.closed().await;
+    assert!(code == 4005 && reason.contains("over the limit of 8404996 bytes"), "{code} {reason:?}");
     nothing_lost(&world, 1_000).await;
     world.stop().await.expect("drains");
 }
@@ -127,10 +133,10 @@ async fn half_a_frame_then_gone() {
     tls.write_all(b"GET /v1/connect HTTP/1.1\r\nHost: local").await.expect("sent");
     drop(tls);
     let mut before = Raw::connect(&world).await;
-    before.socket.get_mut().write_all(&half).await.expect("sent");
+    before.write(&half).await;
     drop(before);
     let mut after = Raw::enter(&world, &SecretKey::from_seed(&[12; 32])).await;
-    after.socket.get_mut().write_all(&half).await.expect("sent");
+    after.write(&half).await;
     drop(after);
     client.submit(task(1, module), b"still here");
     assert!(matches!(client.next().await.0, ServerToClient::TaskResult { number: 1, .. }));
@@ -155,7 +161,10 @@ async fn a_peer_that_never_answers() {
         loop {
             match client.next().await.0 {
                 ServerToClient::TaskVerdict { number: n, verdict } => {
-                    assert_eq!((n, verdict), (number, Verdict::Confirmed { cost: Credits::from_nano_usd(RATE * UNITS * 2) }));
+                    assert_eq!(
+                        (n, verdict),
+                        (number, Verdict::Confirmed { cost: Credits::from_nano_usd(RATE * UNITS * 2) })
+                    );
                     break;
                 }
                 ServerToClient::TaskResult { .. } => {}
@@ -206,7 +215,8 @@ async fn a_client_out_of_budget() {
 #[tokio::test]
 async fn a_full_disk() {
     // Room for the schema and little more.
-    let mut world = World::with(Settings { store_bytes: Some(150 << 10), drain_ms: Some(50), ..Settings::default() }).await;
+    let mut world =
+        World::with(Settings { store_bytes: Some(150 << 10), drain_ms: Some(50), ..Settings::default() }).await;
     let mut deposited = 0;
     let mut failure = None;
     let account = key().public().account();

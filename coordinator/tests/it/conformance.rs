@@ -50,7 +50,10 @@ fn what_was_applied_is_there_after_reopening<S: Store>(mut store: S, reopen: &mu
     assert_eq!(after.deposits.iter().map(|d| d.reference.as_str()).collect::<Vec<_>>(), ["invoice 1", "invoice 2"]);
     assert_eq!((after.kernels.len(), after.kernels[0].rate), (1, Credits::from_nano_usd(4)));
     let [hold] = &after.holds[..] else { panic!("one hold, found {:?}", after.holds) };
-    assert_eq!((hold.account, hold.number, hold.budget, hold.open), (account(1), u64::MAX, Credits::from_nano_usd(1_200), true));
+    assert_eq!(
+        (hold.account, hold.number, hold.budget, hold.open),
+        (account(1), u64::MAX, Credits::from_nano_usd(1_200), true)
+    );
     let balance = |of| after.balances.iter().find(|(account, _)| *account == of).map(|(_, balance)| *balance);
     assert_eq!(balance(LedgerAccount::External), Some(-5_700));
     assert_eq!(balance(LedgerAccount::Available(account(1))), Some(3_800));
@@ -99,8 +102,7 @@ fn settlements_are_kept_for_holds_and_auditors<S: Store>(mut store: S, reopen: &
         vec![settlement(2, new, 20, 2), hold(old, false)],
         vec![settlement(3, new, u64::MAX - 1, 1)],
     ];
-    let commits: Vec<_> =
-        (1..).zip(steps).map(|(id, records)| Commit { id: CommitId(id), records }).collect();
+    let commits: Vec<_> = (1..).zip(steps).map(|(id, records)| Commit { id: CommitId(id), records }).collect();
     store.apply(&commits).expect("applies");
     let mut store = reopen(store);
     let snapshot = sorted(store.load().expect("loads"));
@@ -148,7 +150,8 @@ fn the_audit_adds_up<S: Store>(mut store: S) {
     store.apply(&commits).expect("applies");
     assert_eq!(store.audit().expect("audits").journal_lines, 1);
     commits.extend(source.open_session(account(1), 1, 2_000));
-    let records = vec![settlement(1, SessionId::from_bytes([1; 16]), 0, 2), settlement(2, SessionId::from_bytes([1; 16]), 2, 3)];
+    let records =
+        vec![settlement(1, SessionId::from_bytes([1; 16]), 0, 2), settlement(2, SessionId::from_bytes([1; 16]), 2, 3)];
     commits.push(Commit { id: Source::after(&commits), records });
     store.apply(&commits).expect("applies");
     let audit = store.audit().expect("audits");

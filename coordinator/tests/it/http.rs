@@ -50,9 +50,11 @@ async fn health_metrics_and_kernels_are_public() {
 async fn only_the_operator_administers() {
     let mut world = World::start().await;
     for token in [None, Some(""), Some("wrong"), Some(&world.token()[1..])] {
-        for (method, path) in
-            [("GET", "/admin/v1/report"), ("POST", "/admin/v1/publishers"), ("POST", "/admin/v1/kernels?rate_nano_usd=1")]
-        {
+        for (method, path) in [
+            ("GET", "/admin/v1/report"),
+            ("POST", "/admin/v1/publishers"),
+            ("POST", "/admin/v1/kernels?rate_nano_usd=1"),
+        ] {
             let (status, answer) = world.http(method, path, token, Vec::new()).await;
             assert_eq!((status, error_code(&answer)), (401, "unauthorized"), "{method} {path} with {token:?}");
         }
@@ -83,10 +85,12 @@ async fn bad_requests_say_what_is_wrong() {
     check("POST", "/admin/v1/accounts/xyz/deposits", json(json!({})), 400, "bad_request", "AccountId must be 32").await;
     check("POST", &deposits, b"{".to_vec(), 400, "body", "JSON").await;
     check("POST", &deposits, json(json!({"amount_nano_usd": 5})), 422, "body", "reference").await;
-    check("POST", &deposits, json(json!({"amount_nano_usd": 0, "reference": "a"})), 400, "bad_request", "must be 1 to").await;
+    check("POST", &deposits, json(json!({"amount_nano_usd": 0, "reference": "a"})), 400, "bad_request", "must be 1 to")
+        .await;
     let huge = json!({"amount_nano_usd": 1_000_000_000_000_001u64, "reference": "a"});
     check("POST", &deposits, json(huge), 400, "bad_request", "1000000000000001, must be 1 to 1000000000000000").await;
-    check("POST", &deposits, json(json!({"amount_nano_usd": 5, "reference": "r".repeat(129)})), 409, "refused", "129").await;
+    check("POST", &deposits, json(json!({"amount_nano_usd": 5, "reference": "r".repeat(129)})), 409, "refused", "129")
+        .await;
     check("POST", &deposits, vec![b' '; 17 << 10], 413, "body", "limit").await;
     world.deposit(&SecretKey::from_seed(&[1; 32]), 5, "once").await;
     world.deposit(&SecretKey::from_seed(&[1; 32]), 5, "once").await;
@@ -99,7 +103,8 @@ async fn bad_requests_say_what_is_wrong() {
     check("POST", "/admin/v1/kernels?rate_nano_usd=0", b"\0asm".to_vec(), 400, "bad_request", "must be 1 to").await;
     let stranger = signed_kernel(&SecretKey::from_seed(&[77; 32]));
     check("POST", "/admin/v1/kernels?rate_nano_usd=5", stranger, 422, "kernel", "kernel not accepted").await;
-    check("POST", "/admin/v1/kernels?rate_nano_usd=5", b"\0asmjunk".to_vec(), 422, "kernel", "kernel not accepted").await;
+    check("POST", "/admin/v1/kernels?rate_nano_usd=5", b"\0asmjunk".to_vec(), 422, "kernel", "kernel not accepted")
+        .await;
     check("GET", "/v1/connect", vec![], 426, "upgrade_required", "WebSocket").await;
     world.stop().await.expect("drains");
 }

@@ -1,7 +1,7 @@
 //! Tasks from submit to payment, through the real coordinator.
 
-use p2c2r_protocol::message::{ClientToServer, Fetch, Item, Refusal, ServerToClient, Verdict};
 use p2c2r_protocol::Credits;
+use p2c2r_protocol::message::{ClientToServer, Fetch, Item, Refusal, ServerToClient, Verdict};
 use p2c2r_signing::{BlobId, SecretKey};
 
 use crate::world::{Behaviour, RATE, UNITS, World, right, task};

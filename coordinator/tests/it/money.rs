@@ -7,9 +7,7 @@ use p2c2r_core::{Admin, CommitId, ConnId, Input, Market, MarketConfig, Millis, O
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{ClientToServer, Standing};
 use p2c2r_signing::merkle::Tree;
-use p2c2r_signing::{
-    AccountId, AttemptNonce, Manifest, ModuleId, Seal, SecretKey, SessionId, TaskId, TicketKey,
-};
+use p2c2r_signing::{AccountId, AttemptNonce, Manifest, ModuleId, Seal, SecretKey, SessionId, TaskId, TicketKey};
 
 pub(crate) fn account(number: u8) -> AccountId {
     AccountId::from_bytes([number; 16])

@@ -10,6 +10,7 @@ use p2c2r_signing::{Challenge, SecretKey, auth};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::world::World;
 
 pub(crate) struct Raw {
-    pub(crate) socket: WebSocketStream<TlsStream<TcpStream>>,
+    socket: WebSocketStream<TlsStream<TcpStream>>,
     leaf: [u8; 32],
 }
 
@@ -76,6 +77,13 @@ impl Raw {
 
     pub(crate) async fn send_bytes(&mut self, bytes: Vec<u8>) {
         self.socket.send(Message::Binary(Bytes::from(bytes))).await.expect("sent");
+    }
+
+    /// Bytes below the WebSocket.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        let stream = self.socket.get_mut();
+        stream.write_all(bytes).await.expect("sent");
+        stream.flush().await.expect("sent");
     }
 
     pub(crate) async fn receive<M: WireMessage>(&mut self) -> M {

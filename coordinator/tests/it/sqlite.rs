@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use p2c2r_coordinator::store::{Damage, SqliteOptions, SqliteStore, Store, StoreError};
-use p2c2r_core::record::{Commit, Record};
 use p2c2r_core::CommitId;
+use p2c2r_core::record::{Commit, Record};
 use p2c2r_signing::SessionId;
 use tempfile::TempDir;
 
@@ -96,10 +96,8 @@ fn a_full_store_fails_temporarily_and_loses_nothing() {
     let path = folder.path().join("s.sqlite");
     let max_bytes = Some(200 << 10);
     let mut store = SqliteStore::open(&path, &SqliteOptions { max_bytes }).expect("opens");
-    let commit = |id| Commit {
-        id: CommitId(id),
-        records: vec![settlement(id, SessionId::from_bytes([1; 16]), id * 100, 100)],
-    };
+    let commit =
+        |id| Commit { id: CommitId(id), records: vec![settlement(id, SessionId::from_bytes([1; 16]), id * 100, 100)] };
     let (mut applied, mut failure) = (0, None);
     for id in 1..100 {
         match store.apply(&[commit(id)]) {

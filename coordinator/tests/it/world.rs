@@ -6,9 +6,7 @@ use bytes::Bytes;
 use p2c2r_coordinator::Coordinator;
 use p2c2r_coordinator::config::Settings;
 use p2c2r_protocol::Credits;
-use p2c2r_protocol::message::{
-    ClientToServer, Mode, OfferedClass, Path, PeerToServer, ServerToClient, ServerToPeer,
-};
+use p2c2r_protocol::message::{ClientToServer, Mode, OfferedClass, Path, PeerToServer, ServerToClient, ServerToPeer};
 use p2c2r_signing::{
     Ballot, ClassId, Digest, ModuleId, Outcome, PublicKey, SecretKey, TraceRoot, attach, input_digest, sign_module,
 };
@@ -83,8 +81,7 @@ impl World {
         body: Vec<u8>,
     ) -> (u16, String) {
         let agent = agent(&self.folder.path().join("tls/ca.pem"));
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url("https")));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url("https")));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -119,7 +116,8 @@ impl World {
         let (status, answer) = self.admin("POST", "/admin/v1/publishers", body).await;
         assert_eq!(status, 200, "{answer}");
         let wasm = signed_kernel(&publisher);
-        let (status, answer) = self.admin("POST", &format!("/admin/v1/kernels?rate_nano_usd={RATE}"), wasm.clone()).await;
+        let (status, answer) =
+            self.admin("POST", &format!("/admin/v1/kernels?rate_nano_usd={RATE}"), wasm.clone()).await;
         assert_eq!(status, 200, "{answer}");
         assert_eq!(answer["name"], "echo");
         assert_eq!(answer["module"], json!(ModuleId::of(&wasm)));
