@@ -179,7 +179,8 @@ impl Background {
                     match (&mut self.pool, blobs) {
                         (Some(pool), Some(blobs)) => pool.run(Job { number, task, blobs }),
                         (_, blobs) => {
-                            let what = if blobs.is_none() { "a blob was removed" } else { "there are no local threads" };
+                            let what =
+                                if blobs.is_none() { "a blob was removed" } else { "there are no local threads" };
                             let result = Err(what.to_owned());
                             self.router.handle(Instant::now(), Input::LocalDone { number, result });
                         }

@@ -74,14 +74,12 @@ mod threads {
             let workers = threads.clamp(1, LOCAL_THREADS);
             let (queue, jobs) = sync_channel(LOCAL_QUEUE);
             let jobs = Arc::new(Mutex::new(jobs));
-            let host =
-                Arc::new(Host { gpu, workers, sandbox: OnceLock::new(), kernels: Mutex::new(BTreeMap::new()) });
+            let host = Arc::new(Host { gpu, workers, sandbox: OnceLock::new(), kernels: Mutex::new(BTreeMap::new()) });
             let mut threads = Vec::with_capacity(workers);
             for index in 0..workers {
                 let (jobs, host, report) = (Arc::clone(&jobs), Arc::clone(&host), Arc::clone(&report));
-                let builder = std::thread::Builder::new()
-                    .name(format!("p2c2r-local-{index}"))
-                    .stack_size(LOCAL_STACK_BYTES);
+                let builder =
+                    std::thread::Builder::new().name(format!("p2c2r-local-{index}")).stack_size(LOCAL_STACK_BYTES);
                 threads.push(builder.spawn(move || work(&jobs, &host, &report))?);
             }
             Ok(Some(Self { queue, running: BTreeMap::new(), report, threads }))

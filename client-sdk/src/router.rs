@@ -55,10 +55,18 @@ pub(crate) struct LocalRun {
 /// What the router wants done.
 #[derive(Debug)]
 pub(crate) enum Output {
-    Send { message: ClientToServer, payload: Bytes },
+    Send {
+        message: ClientToServer,
+        payload: Bytes,
+    },
     Upload(BlobId),
-    RunLocal { number: u64, task: Box<Task> },
-    StopLocal { number: u64 },
+    RunLocal {
+        number: u64,
+        task: Box<Task>,
+    },
+    StopLocal {
+        number: u64,
+    },
     Event(Event),
     Charged(Credits),
     /// The task gives no more events.
@@ -312,7 +320,15 @@ impl Router {
         }
     }
 
-    fn deliver(&mut self, now: Instant, number: u64, provenance: Provenance, outcome: Outcome, output: Bytes, units: u64) {
+    fn deliver(
+        &mut self,
+        now: Instant,
+        number: u64,
+        provenance: Provenance,
+        outcome: Outcome,
+        output: Bytes,
+        units: u64,
+    ) {
         let Some(entry) = self.tasks.get_mut(&number) else { return };
         entry.delivered = Some(provenance);
         let latency = now.saturating_duration_since(entry.submitted);

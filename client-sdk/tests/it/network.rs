@@ -27,7 +27,10 @@ fn an_answer_and_its_verdict() {
     assert_eq!(input, &b"in"[..]);
     conn.answer(number, b"wrong");
     let Event::Result(result) = next(&client) else { panic!("no result") };
-    assert_eq!((result.handle, result.provenance, &result.output[..]), (handle, Provenance::RemoteProvisional, &b"wrong"[..]));
+    assert_eq!(
+        (result.handle, result.provenance, &result.output[..]),
+        (handle, Provenance::RemoteProvisional, &b"wrong"[..])
+    );
     let cost = Credits::from_nano_usd(20);
     let verdict = Verdict::Revoked { cost, outcome: Outcome::Output, units: 1 };
     conn.send(&ServerToClient::TaskVerdict { number, verdict }, b"right");
@@ -79,8 +82,7 @@ fn a_blob_goes_up_once_in_chunks_before_its_task() {
     let mut received = BytesMut::new();
     while received.len() < bytes.len() {
         let (message, chunk) = conn.next();
-        let expected =
-            ClientToServer::PutBlob { blob, total_bytes: bytes.len() as u64, offset: received.len() as u64 };
+        let expected = ClientToServer::PutBlob { blob, total_bytes: bytes.len() as u64, offset: received.len() as u64 };
         assert_eq!(message, expected);
         received.extend_from_slice(&chunk);
     }

@@ -105,7 +105,12 @@ async fn measure(args: &Args) -> Result<Vec<Row>> {
         if let Some(nats) = &mut theirs {
             nats_load.push(nats.load(duration, args.in_flight).await?);
         }
-        println!("round {round}/{}: {:.0} us, {:.0} tasks/s", args.rounds, latency[round - 1], load[round - 1].per_second);
+        println!(
+            "round {round}/{}: {:.0} us, {:.0} tasks/s",
+            args.rounds,
+            latency[round - 1],
+            load[round - 1].per_second
+        );
     }
     ours.finish().await?;
     let of = |loads: &[Load], field: fn(&Load) -> f64| median(loads.iter().map(field).collect());

@@ -33,7 +33,15 @@ impl Row {
     ) -> Self {
         let baseline_value = baseline.map(|(_, value)| value);
         let ratio = baseline_value.filter(|theirs| *theirs > 0.0).map(|theirs| value / theirs);
-        Self { name: name.to_owned(), value, unit, baseline: baseline.map(|(name, _)| name), baseline_value, ratio, aim }
+        Self {
+            name: name.to_owned(),
+            value,
+            unit,
+            baseline: baseline.map(|(name, _)| name),
+            baseline_value,
+            ratio,
+            aim,
+        }
     }
 }
 
@@ -48,7 +56,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
 pub(crate) fn print(rows: &[Row]) {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).set_header(["row", "value", "unit", "baseline", "value", "ratio", "aim"]);
-    let number = |value: Option<f64>, digits: usize| value.map_or_else(String::new, |value| format!("{value:.digits$}"));
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or_else(String::new, |value| format!("{value:.digits$}"));
     for row in rows {
         table.add_row([
             row.name.clone(),

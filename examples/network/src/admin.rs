@@ -199,10 +199,7 @@ impl Admin {
     }
 }
 
-fn read<T: DeserializeOwned>(
-    path: &str,
-    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-) -> Result<T> {
+fn read<T: DeserializeOwned>(path: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<T> {
     let mut answer = answer.with_context(|| path.to_owned())?;
     let status = answer.status();
     let text = answer.body_mut().with_config().limit(64 << 20).read_to_string().with_context(|| path.to_owned())?;

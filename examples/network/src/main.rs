@@ -96,7 +96,13 @@ impl<'a> Demo<'a> {
             let wasm = std::fs::read(&file).with_context(|| {
                 format!("reading {} (build it with `p2c2r build kernels/{}`)", file.display(), kernel.name)
             })?;
-            println!("  {:<10} {:>6} KiB at {} nano-USD per {}", kernel.name, wasm.len() / 1024, kernel.rate_nano_usd, kernel.unit);
+            println!(
+                "  {:<10} {:>6} KiB at {} nano-USD per {}",
+                kernel.name,
+                wasm.len() / 1024,
+                kernel.rate_nano_usd,
+                kernel.unit
+            );
             kernels.push(UnsignedKernel { name: kernel.name.to_owned(), wasm, rate_nano_usd: kernel.rate_nano_usd });
         }
         let options = Options { bin: args.bin.clone(), dir: args.dir.clone(), port: args.port };
@@ -261,7 +267,8 @@ fn check(
 }
 
 fn print_tables(records: &[TaskRecord], figures: &Figures, executions: &[SettledExecution]) {
-    let mut tasks = table(&["kernel", "tasks", "confirmed", "revoked", "p50 ms", "p95 ms", "p99 ms", "units", "cost nano-USD"]);
+    let mut tasks =
+        table(&["kernel", "tasks", "confirmed", "revoked", "p50 ms", "p95 ms", "p99 ms", "units", "cost nano-USD"]);
     for kernel in workload::KERNELS {
         let of: Vec<TaskRecord> = records.iter().filter(|task| task.kernel == kernel.name).cloned().collect();
         let ended = |end: TaskEnd| of.iter().filter(|task| task.end == end).count().to_string();

@@ -231,11 +231,11 @@ impl Game {
 
 /// Writes RGB rows as PNG.
 fn save(file: &std::path::Path, size: Picture, pixels: &[u8]) -> Result<()> {
-    let expected = size.width as usize * size.height as usize * size.channels;
+    let expected = size.width as usize * size.height as usize * 3;
     ensure!(pixels.len() == expected, "the picture has {} bytes instead of {expected}", pixels.len());
     let out = BufWriter::new(File::create(file).with_context(|| format!("creating {}", file.display()))?);
     let mut encoder = png::Encoder::new(out, size.width, size.height);
-    encoder.set_color(if size.channels == 4 { png::ColorType::Rgba } else { png::ColorType::Rgb });
+    encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header()?.write_image_data(pixels)?;
     Ok(())
