@@ -2,6 +2,7 @@
 
 mod audit;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -105,7 +106,10 @@ fn serve(config: &Config) -> Result<()> {
 
 fn start_logging(config: &Config) -> Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log is {:?}, no filter", config.log))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
