@@ -1,6 +1,7 @@
 //! `p2c2r-peer`: what a GPU owner runs.
 #![expect(clippy::print_stdout, reason = "a command line program answers on standard output")]
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -47,7 +48,8 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,wgpu_core=warn,wgpu_hal=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     // Attempts have threads of their own: one thread for the network is the shortest way through it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
