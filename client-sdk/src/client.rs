@@ -24,7 +24,6 @@ use crate::stats::{Recorder, Stats};
 use crate::task::{Kernel, SubmitError, Task, TaskHandle};
 
 /// How a client is set up.
-#[derive(Debug)]
 pub struct ClientConfig {
     coordinator: Option<Coordinator>,
     budget: Credits,
@@ -32,7 +31,6 @@ pub struct ClientConfig {
     enabled: bool,
 }
 
-#[derive(Debug)]
 struct Coordinator {
     url: String,
     ca_pem: Vec<u8>,

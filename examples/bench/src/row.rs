@@ -55,7 +55,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
 #[expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 pub(crate) fn print(rows: &[Row]) {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(["row", "value", "unit", "baseline", "value", "ratio", "aim"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["row", "value", "unit", "baseline", "value", "ratio", "aim"]);
     let number =
         |value: Option<f64>, digits: usize| value.map_or_else(String::new, |value| format!("{value:.digits$}"));
     for row in rows {

@@ -311,7 +311,7 @@ fn print_tables(records: &[TaskRecord], figures: &Figures, executions: &[Settled
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(header);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     table
 }
 
