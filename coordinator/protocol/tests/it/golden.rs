@@ -119,7 +119,7 @@ fn result_and_verdict() {
         &ServerToClient::TaskVerdict { number: 1, verdict },
         b"right",
         &[
-            &[78, 0, 0, 0],
+            &[80, 0, 0, 0],
             b"\x81\xactask_verdict\x82",
             b"\xa6number\x01",
             b"\xa7verdict\x81\xa7revoked\x83",
