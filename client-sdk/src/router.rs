@@ -196,6 +196,7 @@ impl Router {
     }
 
     /// Tasks that will still give an event.
+    #[cfg(test)]
     pub(crate) fn live(&self) -> usize {
         self.tasks.len()
     }

@@ -23,7 +23,7 @@ use p2c2r_example_network::processes::wait_for;
 use p2c2r_example_network::workload::{self, Size};
 use p2c2r_signing::PublicKey;
 
-/// What the demo client may spend, nano-USD: one dollar.
+/// What the demo client's account gets, nano-USD: one dollar.
 const BUDGET_NANO_USD: u64 = 1_000_000_000;
 
 /// For one act of the demo, on a slow machine with a software GPU.

@@ -19,6 +19,9 @@ pub const RAYTRACE: &str = "raytrace";
 /// the cores of one machine.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
+/// What one act may cost, nano-USD: 40 cents.
+pub const SESSION_NANO_USD: u64 = 400_000_000;
+
 /// The kernels of the demo and what the operator charges for them.
 pub const KERNELS: &[Priced] = &[
     Priced { name: "npc", unit: "node", rate_nano_usd: 1 },

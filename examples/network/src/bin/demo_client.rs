@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use clap::Parser;
 
-use p2c2r_client::{Client, ClientConfig, Event, Kernel, LocalPolicy, Network, Provenance, Task, TaskHandle};
+use p2c2r_client::{Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Network, Provenance, Task, TaskHandle};
 use p2c2r_example_network::figures::{ClientRecord, Progress, TaskEnd, TaskRecord};
 use p2c2r_example_network::workload::{self, Item, Picture, Size};
 use p2c2r_signing::{BlobId, PublicKey, SecretKey, TrustedKeys};
@@ -62,7 +62,9 @@ fn main() -> Result<()> {
     let ca = std::fs::read(&args.ca).with_context(|| format!("reading {}", args.ca.display()))?;
     let trust = PublicKey::from_pem(&std::fs::read_to_string(&args.trust)?)?;
     // Everything shall run on the network here: the demo is about the network.
-    let config = ClientConfig::new(&args.coordinator, ca, SecretKey::load(&args.key)?).local(LocalPolicy::Off);
+    let config = ClientConfig::new(&args.coordinator, ca, SecretKey::load(&args.key)?)
+        .budget(Credits::from_nano_usd(workload::SESSION_NANO_USD))
+        .local(LocalPolicy::Off);
     let client = Client::start(config)?;
     let mut game = Game::new(client);
     game.wait_ready()?;
