@@ -223,7 +223,7 @@ fn paint(material: &Material, point: Vec3) -> Vec3 {
         return material.colour;
     }
     let square = |v: f32| (v / material.check).floor() as i32;
-    if (square(point.x) + square(point.z)) & 1 == 0 { material.colour } else { material.colour2 }
+    if square(point.x).wrapping_add(square(point.z)) & 1 == 0 { material.colour } else { material.colour2 }
 }
 
 /// Mirror direction, blurred by the roughness.
