@@ -42,7 +42,7 @@ pub fn dues(executions: &[SettledExecution]) -> Dues {
         let units: u128 = right.iter().map(|line| u128::from(line.units)).sum();
         let mut paid = 0;
         for line in right {
-            let earned = if units == 0 { 0 } else { pool * u128::from(line.units) / units };
+            let earned = (pool * u128::from(line.units)).checked_div(units).unwrap_or(0);
             let earned = u64::try_from(earned).expect("a part of a u64 pool fits");
             *dues.peers.entry(line.peer).or_default() += earned;
             paid += earned;

@@ -1,4 +1,5 @@
 //! Renders the studio scene natively on the CPU: `cargo run -p kernel-raytrace --example render -- out.png [mesh.obj] [WIDTH HEIGHT SAMPLES]`.
+#![expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 
 use std::io::BufWriter;
 

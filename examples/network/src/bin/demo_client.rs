@@ -16,8 +16,8 @@ use p2c2r_example_network::figures::{ClientRecord, Progress, TaskEnd, TaskRecord
 use p2c2r_example_network::workload::{self, Item, Picture, Size};
 use p2c2r_signing::{BlobId, PublicKey, SecretKey, TrustedKeys};
 
-/// Tasks under way at once: enough to keep three peers busy.
-const IN_FLIGHT: usize = 12;
+/// Tasks under way at once: two executions each, so four for each of three peers.
+const IN_FLIGHT: usize = 6;
 
 /// Longest silence before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -1,5 +1,4 @@
 //! The whole demo, small: every program of the project as its own process, and the figures it reports.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
