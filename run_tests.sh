@@ -27,6 +27,9 @@ quieter() {
         -e '/^ *test result: ok\./d' -e '/^ *$/d'
 }
 
+# The set-up provides a Vulkan driver: a GPU test that finds none fails instead of saying SKIPPED.
+export P2C2R_REQUIRE_GPU=1
+
 say "unit and integration tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run "$@" --no-fail-fast --no-tests=fail --success-output immediate --color never 2>&1 | tee "$LOG" | quieter
