@@ -42,7 +42,7 @@ pub struct RunArgs {
     /// TOML file with any of the settings below (`coordinator = "wss://.."`, `no_gpu = true`, ..)
     #[arg(long, env = "P2C2R_PEER_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The coordinator: wss://host[:port], port 8765 if absent
+    /// The coordinator: `wss://host[:port]`, port 8765 if absent
     #[arg(long, env = "P2C2R_PEER_COORDINATOR")]
     pub coordinator: Option<String>,
     /// PEM file of the authority its certificate must come from [default: DATA/ca.pem]
