@@ -25,9 +25,12 @@ pub(crate) struct Metrics {
 }
 
 struct StatsMetrics {
-    counters: [(Counter, fn(&Stats) -> u64); 16],
-    gauges: [(Gauge, fn(&Stats) -> u64); 7],
+    counters: [(Counter, Figure); 16],
+    gauges: [(Gauge, Figure); 7],
 }
+
+/// Where a metric's value is.
+type Figure = fn(&Stats) -> u64;
 
 impl Metrics {
     pub(crate) fn new() -> Self {

@@ -84,7 +84,7 @@ impl Links {
     }
 
     /// False if the connection had to be given up.
-    pub(super) fn to_client(&mut self, conn: ConnId, message: &ServerToClient, payload: &[u8]) -> bool {
+    pub(super) fn send_client(&mut self, conn: ConnId, message: &ServerToClient, payload: &[u8]) -> bool {
         let Some(client) = self.clients.get_mut(&conn) else { return true };
         match message {
             ServerToClient::TaskResult { number, .. } => {
@@ -102,7 +102,7 @@ impl Links {
     }
 
     /// False if the connection had to be given up.
-    pub(super) fn to_peer(&mut self, conn: ConnId, message: &ServerToPeer, payload: &[u8]) -> bool {
+    pub(super) fn send_peer(&mut self, conn: ConnId, message: &ServerToPeer, payload: &[u8]) -> bool {
         let Some(peer) = self.peers.get(&conn) else { return true };
         let sent = peer.sender.send(message, payload);
         self.settle(conn, sent)

@@ -202,12 +202,12 @@ impl Running {
         while let Some(output) = self.task.market.poll_output() {
             match output {
                 Output::ToClient { conn, message, payload } => {
-                    if !self.links.to_client(conn, &message, &payload) {
+                    if !self.links.send_client(conn, &message, &payload) {
                         self.handle(Input::Disconnected { conn });
                     }
                 }
                 Output::ToPeer { conn, message, payload } => {
-                    if !self.links.to_peer(conn, &message, &payload) {
+                    if !self.links.send_peer(conn, &message, &payload) {
                         self.handle(Input::Disconnected { conn });
                     }
                 }

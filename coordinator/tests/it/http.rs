@@ -113,7 +113,7 @@ async fn bad_requests_say_what_is_wrong() {
 async fn without_open_accounts_only_the_known_come_in() {
     let mut world = World::with(Settings { accounts: Some(Accounts::Known), ..Settings::default() }).await;
     let key = SecretKey::from_seed(&[9; 32]);
-    let error = connect::<ClientSide>(&world.target(&key)).await.err().expect("refused");
+    let error = connect::<ClientSide>(&world.target(&key)).await.expect_err("refused");
     let ConnectError::Rejected { code: Refusal::Forbidden, message, .. } = error else { panic!("{error}") };
     assert!(message.contains(&key.public().account().to_string()), "{message}");
     world.deposit(&key, 5, "welcome").await;
@@ -127,7 +127,7 @@ async fn an_address_gets_only_so_many_connections() {
     let key = SecretKey::from_seed(&[9; 32]);
     let first = world.client(&key).await;
     let _second = world.client(&key).await;
-    connect::<ClientSide>(&world.target(&key)).await.err().expect("the third is refused");
+    connect::<ClientSide>(&world.target(&key)).await.expect_err("the third is refused");
     drop(first);
     // The place comes back when the server has seen the goodbye.
     while connect::<ClientSide>(&world.target(&key)).await.is_err() {}

@@ -267,10 +267,8 @@ async fn work(
                     return;
                 }
             }
-            ServerToPeer::Settled { batch, .. } => {
-                if sender.send(&PeerToServer::SettledAck { batch }, &[]).is_err() {
-                    return;
-                }
+            ServerToPeer::Settled { batch, .. } if sender.send(&PeerToServer::SettledAck { batch }, &[]).is_err() => {
+                return;
             }
             _ => {}
         }
