@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use p2c2r_peer::{Answer, Assignment, Executor, RunArgs, SandboxExecutor, run_peer};
 use p2c2r_protocol::message::{Fault, OfferedClass};
@@ -58,18 +59,12 @@ fn main() -> Result<()> {
         workers: config.workers.into(),
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stopped = async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        terminate.recv().await;
-        anyhow::Ok(())
-    };
     runtime.block_on(async {
-        let shutdown = async {
-            if let Err(error) = stopped.await {
-                tracing::error!(%error, "cannot wait for SIGTERM");
-            }
+        let mut terminate = signal(SignalKind::terminate())?;
+        let stopped = async {
+            terminate.recv().await;
         };
-        run_peer(&config, Arc::new(Liar(SandboxExecutor::new(sandbox))), shutdown).await
-    })?;
-    Ok(())
+        run_peer(&config, Arc::new(Liar(SandboxExecutor::new(sandbox))), stopped).await?;
+        anyhow::Ok(())
+    })
 }

@@ -84,11 +84,7 @@ impl Run {
         let blobs = self.read_blobs()?;
         let digest = input_digest(&input, &blobs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), self.seed);
 
-        let gpu = if self.gpu { GpuPolicy::Auto } else { GpuPolicy::Off };
-        let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, gpu, workers: 1 })?;
-        if self.gpu {
-            self.check_gpu(&sandbox, module.manifest())?;
-        }
+        let sandbox = self.sandbox(module.manifest())?;
         let started = std::time::Instant::now();
         let kernel = sandbox.load(&module).context("cannot load the kernel")?;
         let load = started.elapsed();
@@ -132,18 +128,20 @@ impl Run {
         self.blobs.iter().map(read).collect()
     }
 
-    fn check_gpu(&self, sandbox: &Sandbox, manifest: &Manifest) -> Result<()> {
+    /// A sandbox with a GPU if one was asked for; the kernel is asked before the driver, which has its own things to say.
+    fn sandbox(&self, manifest: &Manifest) -> Result<Sandbox> {
         ensure!(
-            manifest.gpu.is_some(),
+            !self.gpu || manifest.gpu.is_some(),
             "{} has no GPU path (no [gpu] in its manifest); leave --gpu out",
             manifest.name
         );
-        let found = sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu);
+        let gpu = if self.gpu { GpuPolicy::Auto } else { GpuPolicy::Off };
+        let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, gpu, workers: 1 })?;
         ensure!(
-            found,
+            !self.gpu || sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu),
             "no usable GPU was found; leave --gpu out, or install a Vulkan driver (Debian: apt-get install mesa-vulkan-drivers libvulkan1)"
         );
-        Ok(())
+        Ok(sandbox)
     }
 
     fn print(&self, out: &mut impl Write, report: &Report, kernel: &Kernel, execution: &Execution) -> Result<()> {
