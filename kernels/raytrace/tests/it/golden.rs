@@ -1,17 +1,37 @@
 //! Golden vectors: every machine, native or Wasm, computes these bytes on the CPU path.
 
-use kernel_raytrace::{Frame, Mesh, Scene, render};
+use kernel_raytrace::{Frame, Mesh, Scene, raytrace};
+use p2c2r_guest::testing::{Host, Outcome};
+use serde::{Deserialize, Serialize};
 
-/// The procedural studio, 48 x 27, 4 samples.
-const IMAGE: &str = "495b6734a1be4894acfd96eed9db9d56d430c1bc94f8bbc4220081864e73f14e";
-/// Its blob.
-const BLOB: &str = "1d4037f4df50c8f9d527b99e6d92d43e25dea84cd66fd7d3f718067bb0a2be96";
+/// A row of `tests/golden/raytrace.json`: digests in hex. The same rows are checked through the sandbox.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Golden {
+    width: u32,
+    height: u32,
+    samples: u32,
+    input: String,
+    blob: String,
+    output: String,
+    units: u64,
+}
 
+/// `UPDATE_GOLDEN=1` writes the file anew: results then changed on purpose, and the kernel's version with them.
 #[test]
-fn the_procedural_studio_is_golden() {
-    let scene = Scene::studio(&Mesh::procedural());
-    assert_eq!(blake3::hash(&scene.to_bytes()).to_hex().as_str(), BLOB, "the blob changed");
-    let pixels = render(&scene, &Frame::studio(48, 27, 4).all_rows());
-    assert_eq!(pixels.len(), 48 * 27 * 3);
-    assert_eq!(blake3::hash(&pixels).to_hex().as_str(), IMAGE, "the image changed");
+fn golden_vectors() {
+    let blob = Scene::studio(&Mesh::procedural()).to_bytes();
+    let rows = [(1, 1, 16), (48, 27, 4), (7, 31, 2)].map(|(width, height, samples)| {
+        let input = Frame::studio(width, height, samples).all_rows().to_bytes();
+        let report = Host::new().input(input.clone()).blob(blob.clone()).run(raytrace);
+        assert_eq!(report.outcome, Outcome::Output, "{}", report.message());
+        let hex = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+        let (input, blob, output) = (hex(&input), hex(&blob), hex(&report.output));
+        Golden { width, height, samples, input, blob, output, units: report.units }
+    });
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/raytrace.json");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(file, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
+    }
+    let golden: Vec<Golden> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(rows.as_slice(), golden);
 }

@@ -1,0 +1,46 @@
+//! The whole demo, small: every program of the project as its own process, and the figures it reports.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{built, root};
+
+#[test]
+fn the_demo_verifies_pays_and_catches_the_liar() {
+    let network = Path::new(env!("CARGO_BIN_EXE_network"));
+    let bin = network.parent().unwrap();
+    let kernels = root().join("target/kernels");
+    for program in ["p2c2r-coordinator", "p2c2r-peer"] {
+        built(bin.join(program));
+    }
+    built(kernels.join("raytrace.wasm"));
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("figures.json");
+    let run = Command::new(network)
+        .args(["--quick", "--bin", bin.to_str().unwrap(), "--kernels", kernels.to_str().unwrap()])
+        .args(["--dir", dir.path().join("network").to_str().unwrap(), "--json", json.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let shown = format!("{}\n{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{shown}");
+
+    let figures: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let number = |value: &Value| value.as_u64().unwrap();
+    let ended = number(&figures["tasks_confirmed"]) + number(&figures["tasks_revoked"]);
+    assert_eq!(number(&figures["tasks_submitted"]), ended, "{shown}");
+    assert!(ended > 0);
+    assert_eq!(figures["ledger_balanced"], true);
+    let peers = figures["peers"].as_array().unwrap();
+    assert_eq!(peers.len(), 4);
+    let earned: u64 = peers.iter().map(|peer| number(&peer["earned_nano_usd"])).sum();
+    assert_eq!(number(&figures["client_spent_nano_usd"]), earned + number(&figures["platform_nano_usd"]));
+    let liar = &peers[3];
+    assert_eq!(number(&liar["earned_nano_usd"]), 0);
+    assert!(number(&liar["votes_outvoted"]) > 0);
+    let quantile = |name: &str| figures["latency_ms"][name].as_f64().unwrap();
+    assert!(0.0 < quantile("p50") && quantile("p50") <= quantile("p95") && quantile("p95") <= quantile("p99"));
+    let image = std::fs::metadata(figures["image"].as_str().unwrap()).unwrap();
+    assert!(image.len() > 1000);
+}
