@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use p2c2r_signing::{InputDigest, ModuleId, Outcome, TraceRoot};
+use p2c2r_signing::{InputDigest, Manifest, ModuleId, Outcome, TraceRoot};
+
+use crate::limits::{BLOB_BYTES, BLOBS};
 
 const SEED_DOMAIN: &str = "P2C2R 2026-11-22 guest seed v1";
 
@@ -52,6 +54,24 @@ impl Attempt {
             deadline: Duration::from_secs(10),
             cancel: None,
         }
+    }
+
+    /// Checks input and blobs against the kernel's limits and the host's.
+    ///
+    /// # Errors
+    /// [`HostFault::TooLarge`].
+    pub fn check(&self, manifest: &Manifest) -> Result<(), HostFault> {
+        let blob_bytes = self.blobs.iter().map(|blob| blob.len() as u64).fold(0, u64::saturating_add);
+        for (what, got, max) in [
+            ("input bytes", self.input.len() as u64, manifest.limits.input_bytes),
+            ("number of blobs", self.blobs.len() as u64, BLOBS as u64),
+            ("blob bytes", blob_bytes, BLOB_BYTES),
+        ] {
+            if got > max {
+                return Err(HostFault::TooLarge { what, got, max });
+            }
+        }
+        Ok(())
     }
 }
 

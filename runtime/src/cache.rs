@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use p2c2r_signing::{Digest, ModuleId};
-use wasmtime::{Engine, Module};
 
 use crate::engine::Metering;
 use crate::limits::{CACHE_BYTES, CACHE_ENTRY_BYTES};
@@ -22,51 +21,52 @@ const MAC_BYTES: usize = 32;
 const MAC_DOMAIN: &[u8] = b"P2C2R 2026-11-22 compiled code v1";
 
 /// The cache of one engine.
-pub(crate) struct Cache {
+pub struct Cache {
     dir: PathBuf,
     key: [u8; KEY_BYTES],
     engine_id: Digest,
+    code_id: Digest,
 }
 
 impl Cache {
-    /// Opens or makes the folder and the key beside it.
-    pub(crate) fn open(dir: &Path, engine_id: Digest) -> io::Result<Self> {
+    /// Opens or makes the folder, and the key in the folder above. Entries count for this engine and code id only
+    /// ([`crate::Sandbox::engine_id`], [`crate::Sandbox::code_id`]).
+    ///
+    /// # Errors
+    /// If folder or key cannot be made or read.
+    pub fn open(dir: &Path, engine_id: Digest, code_id: Digest) -> io::Result<Self> {
         let entries = dir.join(engine_id.short());
         fs::create_dir_all(&entries)?;
         let parent = dir.canonicalize()?.parent().map(Path::to_owned);
         let parent = parent.ok_or_else(|| io::Error::other("the cache folder must have a folder above it"))?;
-        Ok(Self { dir: entries, key: load_or_make_key(&parent.join(KEY_FILE))?, engine_id })
+        Ok(Self { dir: entries, key: load_or_make_key(&parent.join(KEY_FILE))?, engine_id, code_id })
     }
 
-    /// The compiled module, if there is an entry of ours for it.
-    pub(crate) fn load(&self, engine: &Engine, metering: Metering, id: &ModuleId) -> Option<Module> {
+    /// The code of a module, if there is an entry of ours for it.
+    pub fn load(&self, metering: Metering, id: &ModuleId) -> Option<Vec<u8>> {
         let path = self.path(metering, id);
         let mut entry = Vec::new();
         let file = File::open(&path).ok()?;
         file.take(CACHE_ENTRY_BYTES + MAC_BYTES as u64 + 1).read_to_end(&mut entry).ok()?;
-        let (mac, code) = entry.split_first_chunk::<MAC_BYTES>()?;
+        let mac = *entry.first_chunk::<MAC_BYTES>()?;
+        let code = entry.split_off(MAC_BYTES);
         // `blake3::Hash` compares in constant time.
-        if self.mac(engine, metering, id, code) != *mac {
+        if self.mac(metering, id, &code) != mac {
             tracing::warn!(path = %path.display(), "compiled code does not carry our mac; compiling again");
             return None;
         }
-        deserialize(engine, code)
-            .inspect_err(
-                |error| tracing::warn!(path = %path.display(), %error, "compiled code refused; compiling again"),
-            )
-            .ok()
+        Some(code)
     }
 
-    /// Keeps a compiled module. Failing to is no error: the next load compiles.
-    pub(crate) fn store(&self, engine: &Engine, metering: Metering, id: &ModuleId, module: &Module) {
-        let written = module.serialize().map_err(io::Error::other).and_then(|code| {
-            if code.len() as u64 > CACHE_ENTRY_BYTES {
-                return Err(io::Error::other(format!("{} bytes, at most {CACHE_ENTRY_BYTES} are kept", code.len())));
-            }
-            self.make_room(code.len() as u64)?;
-            let mac = self.mac(engine, metering, id, &code);
-            replace(&self.path(metering, id), &[mac.as_bytes(), &code])
-        });
+    /// Keeps a module's code. Failing to is no error: the next load compiles.
+    pub fn store(&self, metering: Metering, id: &ModuleId, code: &[u8]) {
+        if code.len() as u64 > CACHE_ENTRY_BYTES {
+            tracing::warn!(module = %id, bytes = code.len(), max = CACHE_ENTRY_BYTES, "compiled code too large to keep");
+            return;
+        }
+        let mac = self.mac(metering, id, code);
+        let written =
+            self.make_room(code.len() as u64).and_then(|()| replace(&self.path(metering, id), &[mac.as_bytes(), code]));
         if let Err(error) = written {
             tracing::warn!(module = %id, %error, "compiled code not kept");
         }
@@ -76,13 +76,11 @@ impl Cache {
         self.dir.join(format!("{id}.{}", metering.name()))
     }
 
-    fn mac(&self, engine: &Engine, metering: Metering, id: &ModuleId, code: &[u8]) -> blake3::Hash {
-        let mut compatibility = Collect(blake3::Hasher::new());
-        std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut compatibility);
+    fn mac(&self, metering: Metering, id: &ModuleId, code: &[u8]) -> blake3::Hash {
         let mut h = blake3::Hasher::new_keyed(&self.key);
         h.update(MAC_DOMAIN);
         h.update(self.engine_id.as_bytes());
-        h.update(compatibility.0.finalize().as_bytes());
+        h.update(self.code_id.as_bytes());
         h.update(&[metering as u8]);
         h.update(id.as_bytes());
         h.update(code);
@@ -107,26 +105,6 @@ impl Cache {
             total -= len;
         }
         Ok(())
-    }
-}
-
-#[expect(unsafe_code, reason = "wasmtime cannot check native code; the MAC in front of this call is the check")]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Module> {
-    // SAFETY: the caller has checked a MAC over exactly these bytes, made with a key that only this machine has, in
-    // `store`, over the unmodified result of `Module::serialize`.
-    unsafe { Module::deserialize(engine, code) }
-}
-
-/// Feeds a `std` hash into blake3.
-struct Collect(blake3::Hasher);
-
-impl std::hash::Hasher for Collect {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        0
     }
 }
 

@@ -1,10 +1,13 @@
 //! The WebAssembly engine: one configuration for everybody, and the identity that goes with every vote.
 
-use p2c2r_signing::Digest;
+use std::hash::{Hash, Hasher};
+
 use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
+use p2c2r_signing::{Digest, Manifest};
 use wasmtime::{Config, Enabled, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures};
 
 use crate::limits::{INSTANCE_BYTES, KEEP_RESIDENT_BYTES, TABLE_ELEMENTS, TABLES, WASM_STACK_BYTES};
+use crate::sandbox::Runaway;
 use crate::state::State;
 use crate::ticker::Ticker;
 use crate::{host, wasi};
@@ -17,20 +20,30 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 const WASI_VERSION: &str = "46.0.3";
 
 /// Raised with every change of this crate that a guest can notice.
-const HOST_REVISION: u32 = 1;
+const HOST_REVISION: u32 = 2;
 
 const ENGINE_DOMAIN: &str = "P2C2R 2026-11-22 engine id v1";
+const CODE_DOMAIN: &str = "P2C2R 2026-11-23 code id v1";
 
-/// Whether guests burn fuel. Two engines, because fuel is compiled into the code.
+/// Whether guests burn fuel. Two engines, because fuel is compiled into the code; [`Metering::of`] says which a kernel needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Metering {
-    /// Only epochs.
+pub enum Metering {
+    /// No fuel.
     Plain,
-    /// Fuel and epochs; kernels whose manifest names `fuel`.
+    /// Kernels whose manifest names `fuel`.
     Fuel,
 }
 
 impl Metering {
+    /// The one a kernel asks for.
+    #[must_use]
+    pub const fn of(manifest: &Manifest) -> Self {
+        match manifest.fuel {
+            None => Self::Plain,
+            Some(_) => Self::Fuel,
+        }
+    }
+
     /// One word for file names and hashes.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -50,19 +63,40 @@ pub(crate) struct Plant {
     pub(crate) core: Linker<State>,
     /// Imports of the `wasi` profile: those of `core`, and WASI.
     pub(crate) wasi: Linker<State>,
-    pub(crate) ticker: Ticker,
+    /// Moves the epoch, where guests look at it.
+    pub(crate) ticker: Option<Ticker>,
 }
 
 impl Plant {
-    pub(crate) fn new(metering: Metering, workers: u32) -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config(metering, workers))?;
+    pub(crate) fn new(metering: Metering, workers: u32, runaway: Runaway) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config(metering, workers, runaway))?;
         let mut core = Linker::new(&engine);
         host::link(&mut core)?;
         let mut wasi = Linker::new(&engine);
         host::link(&mut wasi)?;
         wasi::link(&mut wasi)?;
-        let ticker = Ticker::start(&engine)?;
+        let ticker = (runaway == Runaway::Interrupted).then(|| Ticker::start(&engine)).transpose()?;
         Ok(Self { engine, metering, workers, core, wasi, ticker })
+    }
+}
+
+/// Identity of the code an engine makes and takes: compiler, processor and settings, as wasmtime sees them.
+pub(crate) fn code_id(engine: &Engine) -> Digest {
+    let mut h = Collect(blake3::Hasher::new_derive_key(CODE_DOMAIN));
+    engine.precompile_compatibility_hash().hash(&mut h);
+    Digest::from_bytes(*h.0.finalize().as_bytes())
+}
+
+/// Feeds a `std` hash into blake3.
+struct Collect(blake3::Hasher);
+
+impl Hasher for Collect {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
     }
 }
 
@@ -100,7 +134,7 @@ const FEATURES: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::EXTENDED_CONST);
 
-fn config(metering: Metering, workers: u32) -> Config {
+fn config(metering: Metering, workers: u32, runaway: Runaway) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
 
@@ -112,7 +146,8 @@ fn config(metering: Metering, workers: u32) -> Config {
     config.shared_memory(false).concurrency_support(false);
 
     // Time.
-    config.epoch_interruption(true).consume_fuel(metering == Metering::Fuel).max_wasm_stack(WASM_STACK_BYTES);
+    config.epoch_interruption(runaway == Runaway::Interrupted);
+    config.consume_fuel(metering == Metering::Fuel).max_wasm_stack(WASM_STACK_BYTES);
 
     // Traps vote by code only: no back-traces, no address maps, less to parse.
     config.wasm_backtrace_max_frames(None).generate_address_map(false).debug_info(false);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use p2c2r_abi::{ABI_VERSION, IMPORT_MODULE, MEMORY_EXPORT, import};
 use p2c2r_signing::limits::PAGE_BYTES;
 use p2c2r_signing::{Manifest, ModuleId, Profile, VerifiedModule};
-use wasmtime::{ExternType, InstancePre, Module, ModuleExport, ValType};
+use wasmtime::{Engine, ExternType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::cache::Cache;
 use crate::engine::Plant;
@@ -33,6 +33,15 @@ pub enum LoadError {
     /// The compiler failed on a valid module.
     #[error("compiler: {0}")]
     Compile(String),
+}
+
+/// What became of a module: native code of one engine on one machine, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compiled {
+    /// Executed as it is; see [`crate::Sandbox::load_compiled`].
+    Code(Vec<u8>),
+    /// Every run ends as `Outcome::BadAbi`, for this reason.
+    BadAbi(String),
 }
 
 /// A kernel ready to run. Cheap to clone; clones share the code.
@@ -72,18 +81,40 @@ pub(crate) enum Entry {
 }
 
 impl Kernel {
+    /// From the cache, or compiled and kept there.
     pub(crate) fn load(
         module: &VerifiedModule,
         plant: &Arc<Plant>,
         cache: Option<&Cache>,
         gpu: Option<&Gpu>,
     ) -> Result<Self, LoadError> {
-        let code = match compile(module, plant, cache)? {
-            Ok((compiled, from_cache)) => match link(module.manifest(), plant, &compiled, from_cache) {
-                Ok(ready) => Code::Ready(ready),
-                Err(reason) => Code::BadAbi(reason),
-            },
-            Err(reason) => Code::BadAbi(reason),
+        if let Some(code) = cache.and_then(|cache| cache.load(plant.metering, &module.id())) {
+            match Self::with_code(module, plant, &Compiled::Code(code), true, gpu) {
+                Ok(kernel) => return Ok(kernel),
+                Err(error) => tracing::warn!(module = %module.id(), %error, "compiled code refused; compiling again"),
+            }
+        }
+        let compiled = compile(module, plant)?;
+        if let (Some(cache), Compiled::Code(code)) = (cache, &compiled) {
+            cache.store(plant.metering, &module.id(), code);
+        }
+        Self::with_code(module, plant, &compiled, false, gpu)
+    }
+
+    /// The caller vouches that `compiled` is what [`compile`] made of this module on this machine.
+    pub(crate) fn with_code(
+        module: &VerifiedModule,
+        plant: &Arc<Plant>,
+        compiled: &Compiled,
+        from_cache: bool,
+        gpu: Option<&Gpu>,
+    ) -> Result<Self, LoadError> {
+        let code = match compiled {
+            Compiled::Code(code) => {
+                let code = deserialize(&plant.engine, code).map_err(|e| LoadError::Compile(format!("{e:#}")))?;
+                link(module.manifest(), plant, &code, from_cache).map_or_else(Code::BadAbi, Code::Ready)
+            }
+            Compiled::BadAbi(reason) => Code::BadAbi(reason.clone()),
         };
         let gpu = gpu.filter(|_| module.manifest().gpu.is_some());
         let shaders = gpu.map(|gpu| gpu.prepare(module).map_err(|error| error.to_string()));
@@ -142,29 +173,27 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// The inner error says what is wrong with the module.
-fn compile(
-    module: &VerifiedModule,
-    plant: &Plant,
-    cache: Option<&Cache>,
-) -> Result<Result<(Module, bool), String>, LoadError> {
+/// Checks and compiles; executes nothing and maps nothing executable.
+pub(crate) fn compile(module: &VerifiedModule, plant: &Plant) -> Result<Compiled, LoadError> {
     let engine = &plant.engine;
-    if let Some(found) = cache.and_then(|cache| cache.load(engine, plant.metering, &module.id())) {
-        return Ok(Ok((found, true)));
-    }
     preflight::check(module.bytes())?;
     // Cranelift is large and sees whatever a publisher signed; a panic in it must not end the peer.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
         if let Err(error) = Module::validate(engine, module.bytes()) {
-            return Ok(Err(format!("{error:#}")));
+            return Ok(Compiled::BadAbi(format!("{error:#}")));
         }
-        Module::from_binary(engine, module.bytes()).map(Ok).map_err(|error| LoadError::Compile(format!("{error:#}")))
+        let code = engine.precompile_module(module.bytes());
+        code.map(Compiled::Code).map_err(|error| LoadError::Compile(format!("{error:#}")))
     }));
-    let compiled = compiled.unwrap_or_else(|_| Err(LoadError::Compile("panicked".to_owned())))?;
-    if let (Some(cache), Ok(compiled)) = (cache, &compiled) {
-        cache.store(engine, plant.metering, &module.id(), compiled);
-    }
-    Ok(compiled.map(|compiled| (compiled, false)))
+    compiled.unwrap_or_else(|_| Err(LoadError::Compile("panicked".to_owned())))
+}
+
+#[expect(unsafe_code, reason = "wasmtime cannot check native code")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Module> {
+    // SAFETY: the code is the unmodified result of `precompile_module`, made by `compile` on this machine: it comes from
+    // there directly, from the cache, which checks a MAC only this machine can make, or from the caller of
+    // `Sandbox::load_compiled`, whose contract says so.
+    unsafe { Module::deserialize(engine, code) }
 }
 
 /// Checks the module against the contract; the error says what it breaks.

@@ -33,7 +33,7 @@
 //! What is on and off, every limit and every source of nondeterminism is listed in `docs/SANDBOX.md`.
 
 pub mod attempt;
-mod cache;
+pub mod cache;
 mod ending;
 pub mod engine;
 pub mod gpu;
@@ -51,6 +51,8 @@ pub mod trace;
 mod wasi;
 
 pub use attempt::{Attempt, CancelFlag, Execution, HostFault, LogLevel, LogLine, PathKind, seed_for};
+pub use cache::Cache;
+pub use engine::Metering;
 pub use gpu::GpuInfo;
-pub use kernel::{Kernel, LoadError};
-pub use sandbox::{GpuPolicy, Sandbox, SandboxConfig, SandboxError};
+pub use kernel::{Compiled, Kernel, LoadError};
+pub use sandbox::{GpuPolicy, Runaway, Sandbox, SandboxConfig, SandboxError, result_classes};

@@ -9,19 +9,24 @@ use wasmtime::Store;
 use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
 use crate::ending::{Stop, classify};
 use crate::engine::Metering;
-use crate::gpu::{Gpu, GpuSession};
+use crate::gpu::{Gpu, GpuAttempt, GpuSession};
 use crate::host::gpu::host_fault;
 use crate::kernel::{Entry, Kernel, Ready};
-use crate::limits::{BLOB_BYTES, BLOBS, DEADLINE};
+use crate::limits::DEADLINE;
 use crate::log::Log;
 use crate::state::{Clock, GuestMemory, Output, State, Units};
+use crate::ticker::Ticker;
 use crate::trace;
 use crate::wasi::{self, Wasi};
 
-/// Runs `attempt` on the calling thread.
-pub(crate) fn run(kernel: &Kernel, gpu: Option<&Gpu>, attempt: Attempt) -> Result<Execution, HostFault> {
+/// Runs `attempt` on the calling thread; `open` gives it its GPU.
+pub(crate) fn run(
+    kernel: &Kernel,
+    attempt: Attempt,
+    open: impl FnOnce(&Clock, PathKind) -> Result<Option<Box<dyn GpuAttempt>>, HostFault>,
+) -> Result<Execution, HostFault> {
     let started = Instant::now();
-    check_sizes(kernel.manifest(), &attempt)?;
+    attempt.check(kernel.manifest())?;
     let ready = match kernel.ready() {
         Ok(ready) => ready,
         Err(reason) => return Ok(bad_abi(reason, started)),
@@ -30,8 +35,8 @@ pub(crate) fn run(kernel: &Kernel, gpu: Option<&Gpu>, attempt: Attempt) -> Resul
     let clock = Clock { ends: started + after, after, cancel: attempt.cancel.clone() };
     // A panic below is a bug of the host; it costs this attempt and not the peer.
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        let session = open_gpu(kernel, gpu, attempt.path, &clock)?;
-        execute(kernel.manifest(), ready, session, attempt, clock)
+        let gpu = open(&clock, attempt.path)?;
+        execute(kernel.manifest(), ready, gpu, attempt, clock)
     }));
     let mut execution = ended.unwrap_or_else(|_| Err(HostFault::Internal("panicked".to_owned())))?;
     execution.duration = started.elapsed();
@@ -41,7 +46,7 @@ pub(crate) fn run(kernel: &Kernel, gpu: Option<&Gpu>, attempt: Attempt) -> Resul
 fn execute(
     manifest: &Manifest,
     ready: &Ready,
-    gpu: Option<GpuSession>,
+    gpu: Option<Box<dyn GpuAttempt>>,
     attempt: Attempt,
     clock: Clock,
 ) -> Result<Execution, HostFault> {
@@ -66,13 +71,15 @@ fn execute(
     let internal = |error: wasmtime::Error| HostFault::Internal(format!("{error:#}"));
     let mut store = Store::try_new(&plant.engine, state).map_err(|e| HostFault::OutOfMemory(e.to_string()))?;
     store.limiter(|state| state);
-    store.epoch_deadline_callback(|context| Ok(context.data().clock.check()?));
-    store.set_epoch_deadline(1);
+    if plant.ticker.is_some() {
+        store.epoch_deadline_callback(|context| Ok(context.data().clock.check()?));
+        store.set_epoch_deadline(1);
+    }
     if plant.metering == Metering::Fuel {
         store.set_fuel(manifest.fuel.unwrap_or(0)).map_err(internal)?;
     }
 
-    let awake = plant.ticker.keep_awake();
+    let awake = plant.ticker.as_ref().map(Ticker::keep_awake);
     let instance = ready.pre.instantiate(&mut store);
     let (outcome, memory) = match instance {
         Err(error) => (classify(&error, plant.workers)?, None),
@@ -108,7 +115,8 @@ fn execute(
     let mut state = store.into_data();
     hasher.update(&[u8::from(state.gpu.is_some())]);
     if let Some(gpu) = state.gpu.as_mut() {
-        gpu.trace(&mut hasher).map_err(|fault| host_fault(fault, &state.clock))?;
+        let buffers = gpu.trace().map_err(|fault| host_fault(fault, &state.clock))?;
+        hasher.update(buffers.as_bytes());
     }
     Ok(Execution {
         outcome,
@@ -120,12 +128,13 @@ fn execute(
     })
 }
 
-fn open_gpu(
+/// A session on an adapter of this process, if the attempt takes the GPU path.
+pub(crate) fn open_gpu(
     kernel: &Kernel,
     gpu: Option<&Gpu>,
     path: PathKind,
     clock: &Clock,
-) -> Result<Option<GpuSession>, HostFault> {
+) -> Result<Option<Box<dyn GpuAttempt>>, HostFault> {
     if path == PathKind::Cpu {
         return Ok(None);
     }
@@ -134,21 +143,8 @@ fn open_gpu(
     let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;
     let shaders = kernel.shaders().ok_or_else(|| refuse("the kernel was loaded where there was no adapter"))?;
     let shaders = shaders.as_ref().map_err(|reason| refuse(reason))?;
-    GpuSession::new(gpu, shaders, limits, clock.ends).map(Some).map_err(|fault| host_fault(fault, clock))
-}
-
-fn check_sizes(manifest: &Manifest, attempt: &Attempt) -> Result<(), HostFault> {
-    let blob_bytes = attempt.blobs.iter().map(|blob| blob.len() as u64).fold(0, u64::saturating_add);
-    for (what, got, max) in [
-        ("input bytes", attempt.input.len() as u64, manifest.limits.input_bytes),
-        ("number of blobs", attempt.blobs.len() as u64, BLOBS as u64),
-        ("blob bytes", blob_bytes, BLOB_BYTES),
-    ] {
-        if got > max {
-            return Err(HostFault::TooLarge { what, got, max });
-        }
-    }
-    Ok(())
+    let session = GpuSession::new(gpu, shaders, limits, clock.ends).map_err(|fault| host_fault(fault, clock))?;
+    Ok(Some(Box::new(session)))
 }
 
 fn bad_abi(reason: &str, started: Instant) -> Execution {

@@ -7,9 +7,9 @@ use p2c2r_signing::{ClassId, Digest, VerifiedModule};
 
 use crate::attempt::{Attempt, Execution, HostFault, PathKind};
 use crate::cache::Cache;
-use crate::engine::{Metering, Plant, engine_id};
-use crate::gpu::{Gpu, GpuInfo, GpuOptions};
-use crate::kernel::{Kernel, LoadError};
+use crate::engine::{Metering, Plant, code_id, engine_id};
+use crate::gpu::{Gpu, GpuAttempt, GpuInfo, GpuOptions};
+use crate::kernel::{Compiled, Kernel, LoadError, compile};
 use crate::{limits, run};
 
 const CLASS_DOMAIN: &str = "P2C2R 2026-11-22 result class v1";
@@ -23,6 +23,18 @@ pub struct SandboxConfig {
     pub gpu: GpuPolicy,
     /// Attempts that may run at once, at most [`limits::WORKERS`].
     pub workers: u32,
+    /// What ends an attempt that does not end by itself.
+    pub runaway: Runaway,
+}
+
+/// What ends an attempt that does not end by itself. It changes the code that is made, never a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Runaway {
+    /// The guest looks at its deadline in every loop and call: about 1.4 times the time on scalar loops.
+    #[default]
+    Interrupted,
+    /// Nothing in here: whoever started this process kills it at the deadline.
+    Killed,
 }
 
 /// Whether to look for a GPU.
@@ -39,7 +51,7 @@ pub enum GpuPolicy {
 
 impl Default for SandboxConfig {
     fn default() -> Self {
-        Self { cache_dir: None, gpu: GpuPolicy::Auto, workers: 8 }
+        Self { cache_dir: None, gpu: GpuPolicy::Auto, workers: 8, runaway: Runaway::Interrupted }
     }
 }
 
@@ -74,6 +86,7 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     engine_id: Digest,
     workers: u32,
+    runaway: Runaway,
     plain: Arc<Plant>,
     /// Made when the first metered kernel is loaded: most peers never need its address space.
     metered: Mutex<Option<Arc<Plant>>>,
@@ -92,12 +105,13 @@ impl Sandbox {
         if !(1..=limits::WORKERS).contains(&workers) {
             return Err(SandboxError::Workers { got: workers, max: limits::WORKERS });
         }
-        let engine_id = engine_id();
+        let (engine_id, runaway) = (engine_id(), config.runaway);
+        let plain =
+            Plant::new(Metering::Plain, workers, runaway).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let open = |dir: PathBuf| {
-            Cache::open(&dir, engine_id).map_err(|source| SandboxError::Cache { dir: dir.clone(), source })
+            Cache::open(&dir, engine_id, code_id(&plain.engine)).map_err(|source| SandboxError::Cache { dir, source })
         };
         let cache = config.cache_dir.map(open).transpose()?;
-        let plain = Plant::new(Metering::Plain, workers).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let gpu = match config.gpu {
             GpuPolicy::Off => Err("switched off".to_owned()),
             GpuPolicy::Auto => Gpu::open(GpuOptions { software: true }).map_err(|error| error.to_string()),
@@ -108,7 +122,7 @@ impl Sandbox {
             Err(reason) => tracing::info!(reason, "no gpu"),
         }
         let (plain, metered) = (Arc::new(plain), Mutex::new(None));
-        Ok(Self(Arc::new(Inner { engine_id, workers, plain, metered, cache, gpu })))
+        Ok(Self(Arc::new(Inner { engine_id, workers, runaway, plain, metered, cache, gpu })))
     }
 
     /// Identity of everything about the engine that could change a result.
@@ -117,13 +131,16 @@ impl Sandbox {
         self.0.engine_id
     }
 
+    /// Identity of the code this sandbox makes and takes: compiler, processor, settings. See [`crate::Cache`].
+    #[must_use]
+    pub fn code_id(&self) -> Digest {
+        code_id(&self.0.plain.engine)
+    }
+
     /// The result classes this machine can run in, CPU first.
     #[must_use]
     pub fn classes(&self) -> Vec<(ClassId, PathKind)> {
-        let cpu = (class(&self.0.engine_id, PathKind::Cpu, None), PathKind::Cpu);
-        let numeric = self.gpu_info().map(|info| &info.numeric_class);
-        let gpu = numeric.map(|numeric| (class(&self.0.engine_id, PathKind::Gpu, Some(numeric)), PathKind::Gpu));
-        std::iter::once(cpu).chain(gpu).collect()
+        result_classes(&self.0.engine_id, self.gpu_info())
     }
 
     /// The adapter in use.
@@ -136,6 +153,16 @@ impl Sandbox {
     #[must_use]
     pub fn gpu_missing(&self) -> Option<&str> {
         self.0.gpu.as_ref().err().map(String::as_str)
+    }
+
+    /// Does now what otherwise waits for the first attempt that needs it: opens files of the system, makes the engine of
+    /// metered kernels. After it a process may give up its rights.
+    ///
+    /// # Errors
+    /// [`SandboxError::Engine`].
+    pub fn prepare(&self) -> Result<(), SandboxError> {
+        crate::touched::open();
+        self.metered().map(drop).map_err(|e| SandboxError::Engine(format!("{e:#}")))
     }
 
     /// Attempts that may run at once.
@@ -151,11 +178,29 @@ impl Sandbox {
     /// [`LoadError`] for a module over the host's limits or a failing compiler. A module that merely breaks the
     /// contract loads, and every run of it ends as `Outcome::BadAbi`.
     pub fn load(&self, module: &VerifiedModule) -> Result<Kernel, LoadError> {
-        let plant = match module.manifest().fuel {
-            None => Arc::clone(&self.0.plain),
-            Some(_) => self.metered().map_err(|e| LoadError::Engine(format!("{e:#}")))?,
-        };
-        Kernel::load(module, &plant, self.0.cache.as_ref(), self.0.gpu.as_ref().ok())
+        Kernel::load(module, &self.plant(module)?, self.0.cache.as_ref(), self.0.gpu.as_ref().ok())
+    }
+
+    /// Compiles a verified module without making it ready to run, for [`Self::load_compiled`] in another process with
+    /// the same [`Self::code_id`]. The cache is not asked.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn compile(&self, module: &VerifiedModule) -> Result<Compiled, LoadError> {
+        compile(module, &*self.plant(module)?)
+    }
+
+    /// As [`Self::load`], with code compiled before.
+    ///
+    /// # Safety
+    /// `compiled` is executed as it is. It must be the unmodified result of [`Self::compile`] for this module by a sandbox
+    /// of the same [`Self::code_id`] on this machine, or this process must have nothing to lose.
+    ///
+    /// # Errors
+    /// [`LoadError::Compile`] if wasmtime sees that the code is not for this engine.
+    #[expect(unsafe_code, reason = "native code cannot be checked")]
+    pub unsafe fn load_compiled(&self, module: &VerifiedModule, compiled: &Compiled) -> Result<Kernel, LoadError> {
+        Kernel::with_code(module, &self.plant(module)?, compiled, false, self.0.gpu.as_ref().ok())
     }
 
     /// Runs one attempt on the calling thread, which needs a stack of at least 1 MiB.
@@ -163,7 +208,27 @@ impl Sandbox {
     /// # Errors
     /// [`HostFault`] for whatever depends on this machine.
     pub fn run(&self, kernel: &Kernel, attempt: Attempt) -> Result<Execution, HostFault> {
-        run::run(kernel, self.0.gpu.as_ref().ok(), attempt)
+        run::run(kernel, attempt, |clock, path| run::open_gpu(kernel, self.0.gpu.as_ref().ok(), path, clock))
+    }
+
+    /// As [`Self::run`] on the GPU path, with a GPU that is somewhere else.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with_gpu(
+        &self,
+        kernel: &Kernel,
+        attempt: Attempt,
+        gpu: Box<dyn GpuAttempt>,
+    ) -> Result<Execution, HostFault> {
+        run::run(kernel, attempt, |_clock, _path| Ok(Some(gpu)))
+    }
+
+    fn plant(&self, module: &VerifiedModule) -> Result<Arc<Plant>, LoadError> {
+        match Metering::of(module.manifest()) {
+            Metering::Plain => Ok(Arc::clone(&self.0.plain)),
+            Metering::Fuel => self.metered().map_err(|e| LoadError::Engine(format!("{e:#}"))),
+        }
     }
 
     fn metered(&self) -> wasmtime::Result<Arc<Plant>> {
@@ -171,7 +236,7 @@ impl Sandbox {
         if let Some(plant) = &*metered {
             return Ok(Arc::clone(plant));
         }
-        let plant = Arc::new(Plant::new(Metering::Fuel, self.0.workers)?);
+        let plant = Arc::new(Plant::new(Metering::Fuel, self.0.workers, self.0.runaway)?);
         *metered = Some(Arc::clone(&plant));
         Ok(plant)
     }
@@ -185,6 +250,14 @@ impl std::fmt::Debug for Sandbox {
             .field("gpu", &self.gpu_info())
             .finish_non_exhaustive()
     }
+}
+
+/// The result classes of a machine with this engine and adapter, CPU first.
+#[must_use]
+pub fn result_classes(engine_id: &Digest, gpu: Option<&GpuInfo>) -> Vec<(ClassId, PathKind)> {
+    let cpu = (class(engine_id, PathKind::Cpu, None), PathKind::Cpu);
+    let gpu = gpu.map(|gpu| (class(engine_id, PathKind::Gpu, Some(&gpu.numeric_class)), PathKind::Gpu));
+    std::iter::once(cpu).chain(gpu).collect()
 }
 
 fn class(engine_id: &Digest, path: PathKind, numeric: Option<&Digest>) -> ClassId {

@@ -9,7 +9,7 @@ use wasmtime::{Caller, Memory, ModuleExport, ResourceLimiter, UpdateDeadline};
 
 use crate::attempt::{CancelFlag, HostFault};
 use crate::ending::Stop;
-use crate::gpu::GpuSession;
+use crate::gpu::GpuAttempt;
 use crate::limits::TABLE_ELEMENTS;
 use crate::log::Log;
 use crate::wasi::Wasi;
@@ -23,7 +23,7 @@ pub(crate) struct State {
     pub(crate) output: Output,
     pub(crate) log: Log,
     pub(crate) units: Units,
-    pub(crate) gpu: Option<GpuSession>,
+    pub(crate) gpu: Option<Box<dyn GpuAttempt>>,
     pub(crate) wasi: Option<Box<Wasi>>,
     pub(crate) memory_limit_bytes: usize,
     pub(crate) clock: Clock,

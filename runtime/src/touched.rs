@@ -31,23 +31,43 @@ pub(crate) fn each(memory: &[u8], mut page: impl FnMut(usize)) {
     }
 }
 
-/// Fills `entries` from `/proc/self/pagemap` (Documentation/admin-guide/mm/pagemap.rst in Linux).
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+/// Opens what [`each`] asks, which it otherwise does when first called.
+pub(crate) fn open() {
+    pagemap::file();
+}
+
+/// Fills `entries` from the kernel's own table.
 fn ask(first: usize, entries: &mut [u8]) -> bool {
+    pagemap::read(first, entries)
+}
+
+/// `/proc/self/pagemap` (Documentation/admin-guide/mm/pagemap.rst in Linux).
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod pagemap {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
     use std::sync::OnceLock;
 
     /// The file, and whose it is: after a fork it would still speak of the parent.
     static PAGEMAP: OnceLock<Option<(u32, File)>> = OnceLock::new();
-    let opened = PAGEMAP.get_or_init(|| Some((std::process::id(), File::open("/proc/self/pagemap").ok()?)));
-    let Some((process, file)) = opened else { return false };
-    *process == std::process::id() && file.read_exact_at(entries, first as u64 * 8).is_ok()
+
+    pub(super) fn file() -> Option<&'static (u32, File)> {
+        PAGEMAP.get_or_init(|| Some((std::process::id(), File::open("/proc/self/pagemap").ok()?))).as_ref()
+    }
+
+    pub(super) fn read(first: usize, entries: &mut [u8]) -> bool {
+        let Some((process, file)) = file() else { return false };
+        *process == std::process::id() && file.read_exact_at(entries, first as u64 * 8).is_ok()
+    }
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-fn ask(_first: usize, _entries: &mut [u8]) -> bool {
-    false
+mod pagemap {
+    pub(super) fn file() {}
+
+    pub(super) fn read(_first: usize, _entries: &mut [u8]) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

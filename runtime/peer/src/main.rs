@@ -82,6 +82,7 @@ async fn run(config: PeerConfig) -> Result<()> {
         gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
         // One more for quick attempts on the network's thread.
         workers: u32::from(config.workers) + 1,
+        ..SandboxConfig::default()
     })
     .context("setting up the sandbox")?;
     let executor = Arc::new(SandboxExecutor::new(sandbox));

@@ -3,7 +3,8 @@
 //!
 //! - [`Gpu`] is an adapter that passed the probe suite. It belongs to the process and outlives lost devices.
 //! - [`Shaders`] are the shaders of one verified module, checked and compiled.
-//! - [`GpuSession`] is one attempt: its buffers, its ledger, its deadline. Nothing survives it.
+//! - [`GpuAttempt`] is what an attempt may do: buffers and dispatches. [`GpuSession`] is one in this process, with its
+//!   buffers, its ledger, its deadline. Nothing survives it.
 //!
 //! Two kinds of failure never mix. What follows from the task alone (a wrong handle, a limit of the manifest) is a
 //! [`p2c2r_abi::status`] that the guest sees and every peer returns alike. What depends on the machine is a
@@ -13,6 +14,7 @@
 //! then, and its device is given up), and any check that a shader's results are exact.
 
 mod adapter;
+mod attempt;
 mod device;
 mod fault;
 mod handle;
@@ -23,6 +25,7 @@ mod session;
 mod shader;
 
 pub use adapter::{Gpu, GpuInfo, GpuOptions};
+pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError};
 pub use pipeline::Shaders;
 pub use session::GpuSession;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use p2c2r_abi::status;
-use p2c2r_signing::manifest;
+use p2c2r_signing::{Digest, manifest};
 
 use super::adapter::Gpu;
+use super::attempt::GpuAttempt;
 use super::device::{Device, Staging};
 use super::fault::GpuFault;
 use super::handle::Table;
@@ -14,12 +15,10 @@ use super::limits::{BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, UNSETTLED_BYTES, W
 use super::pipeline::{Compiled, Shaders};
 use super::shader::Shader;
 
-/// Buffers and dispatches of one attempt, freed with it.
-///
-/// Every operation returns a [`p2c2r_abi::status`] (or a handle) that follows from the task alone, or a
-/// [`GpuFault`], after which the attempt is over and the session is only good for dropping. Operations take
-/// effect in the order they are called. Work may still be running when [`Self::dispatch`] returns; reading and
-/// [`Self::trace`] wait for it, no longer than the deadline.
+const TRACE_DOMAIN: &str = "P2C2R 2026-11-23 gpu buffers v1";
+
+/// One attempt on an adapter of this process; what it holds is freed with it. Work may still be running when a dispatch
+/// returns; reading and the trace wait for it, no longer than the deadline.
 pub struct GpuSession {
     device: Arc<Device>,
     shaders: Shaders,
@@ -63,142 +62,6 @@ impl GpuSession {
         })
     }
 
-    /// `buf_create`: a zeroed buffer of `bytes`, a positive multiple of 4. Its handle, or
-    /// [`status::INVALID`] or [`status::LIMIT`].
-    ///
-    /// # Errors
-    /// [`GpuFault`] when the device is lost or its memory full.
-    pub fn buf_create(&mut self, bytes: i64) -> Result<i32, GpuFault> {
-        self.in_time()?;
-        let Some(bytes) = u64::try_from(bytes).ok().filter(|b| *b > 0 && b.is_multiple_of(4)) else {
-            return Ok(status::INVALID);
-        };
-        let slots = BUFFERS.min(self.limits.buffers as usize);
-        let room = self.limits.buffer_bytes.saturating_sub(self.live_bytes);
-        if self.buffers.len() >= slots || bytes > BUFFER_BYTES || bytes > room {
-            return Ok(status::LIMIT);
-        }
-        let buffer = self.device.buffer(bytes)?;
-        match self.buffers.insert(Buffer { buffer, bytes }) {
-            Some(handle) => {
-                self.live_bytes += bytes;
-                Ok(handle)
-            }
-            None => Ok(status::LIMIT),
-        }
-    }
-
-    /// `buf_write`: copies `src` to `offset`. [`status::OK`], [`status::HANDLE`], [`status::INVALID`] (not multiples
-    /// of 4) or [`status::RANGE`].
-    ///
-    /// # Errors
-    /// [`GpuFault`] when the device is lost, its memory full, or the deadline passed.
-    pub fn buf_write(&mut self, handle: i32, offset: i64, src: &[u8]) -> Result<i32, GpuFault> {
-        self.in_time()?;
-        let (buffer, mut offset) = match self.place(handle, offset, src.len()) {
-            Ok((buffer, offset)) => (buffer.clone(), offset),
-            Err(status) => return Ok(status),
-        };
-        for part in src.chunks(COPY_BYTES) {
-            self.settle(part.len() as u64)?;
-            self.device.write(&buffer, offset, part)?;
-            offset += part.len() as u64;
-        }
-        Ok(status::OK)
-    }
-
-    /// `buf_read`: fills `dst` from `offset`, after everything done before. Statuses as for [`Self::buf_write`].
-    ///
-    /// # Errors
-    /// [`GpuFault`] when the device is lost or the deadline passes first.
-    pub fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuFault> {
-        self.in_time()?;
-        let (buffer, offset) = match self.place(handle, offset, dst.len()) {
-            Ok((buffer, offset)) => (buffer.clone(), offset),
-            Err(status) => return Ok(status),
-        };
-        self.device.read(&mut self.staging, &buffer, offset, dst, self.deadline)?;
-        if !dst.is_empty() {
-            // The copy came after everything else this session submitted.
-            self.running = None;
-            self.unsettled_bytes = 0;
-        }
-        Ok(status::OK)
-    }
-
-    /// `buf_drop`: frees the buffer. [`status::OK`] or [`status::HANDLE`].
-    ///
-    /// # Errors
-    /// [`GpuFault`] when the device is lost or the deadline passed.
-    pub fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
-        self.in_time()?;
-        let Some(gone) = self.buffers.remove(handle) else { return Ok(status::HANDLE) };
-        self.live_bytes -= gone.bytes;
-        // wgpu keeps the memory until the work that uses it is done; bound what piles up.
-        let bytes = gone.bytes;
-        drop(gone);
-        self.settle(bytes)?;
-        Ok(status::OK)
-    }
-
-    /// `dispatch`: runs the shader named `name` over `groups` workgroups. `bindings` are pairs of binding index and
-    /// handle; they must name exactly the buffers the shader declares, each large enough, and none twice if one use
-    /// may write. [`status::OK`], [`status::NO_SHADER`], [`status::LIMIT`], [`status::HANDLE`] or
-    /// [`status::INVALID`], checked in this order. A size of 0 runs nothing and counts as a dispatch.
-    ///
-    /// # Errors
-    /// [`GpuFault`] when the device is lost or the deadline passed.
-    pub fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
-        self.in_time()?;
-        let Some((index, shader)) = self.shaders.find(name) else { return Ok(status::NO_SHADER) };
-        let total = groups
-            .iter()
-            .try_fold(1u64, |n, g| (*g <= WORKGROUPS_PER_DIMENSION).then(|| n.saturating_mul(u64::from(*g))));
-        if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
-            return Ok(status::LIMIT);
-        }
-        let bound = match bind(shader, &self.buffers, bindings) {
-            Ok(bound) => bound,
-            Err(status) => return Ok(status),
-        };
-        self.dispatches += 1;
-        if total == Some(0) {
-            return Ok(status::OK);
-        }
-        let Some(pipeline) = self.compiled.pipeline(index) else {
-            return Err(GpuFault::Refused(format!("shader {index} has no pipeline")));
-        };
-        self.running =
-            Some(self.device.dispatch(&pipeline.pipeline, &pipeline.layout, &bound, groups, self.deadline)?);
-        Ok(status::OK)
-    }
-
-    /// Feeds every live buffer, in order of handle, to `hasher`: its handle (4 bytes) and length (8 bytes,
-    /// little-endian both), then its contents. Waits for all work first.
-    ///
-    /// # Errors
-    /// [`GpuFault`] when the device is lost or the deadline passes first.
-    pub fn trace(&mut self, hasher: &mut blake3::Hasher) -> Result<(), GpuFault> {
-        self.in_time()?;
-        let mut bytes = Vec::new();
-        for (handle, live) in self.buffers.iter() {
-            hasher.update(&handle.to_le_bytes());
-            hasher.update(&live.bytes.to_le_bytes());
-            let mut offset = 0;
-            while offset < live.bytes {
-                // At most COPY_BYTES, which fits usize.
-                bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
-                self.device.read(&mut self.staging, &live.buffer, offset, &mut bytes, self.deadline)?;
-                hasher.update(&bytes);
-                offset += bytes.len() as u64;
-            }
-        }
-        if let Some(last) = self.running.take() {
-            self.device.wait(&last, self.deadline).inspect_err(|_| self.running = Some(last))?;
-        }
-        Ok(())
-    }
-
     fn in_time(&self) -> Result<(), GpuFault> {
         self.device.check()?;
         if Instant::now() >= self.deadline { Err(GpuFault::Deadline) } else { Ok(()) }
@@ -229,6 +92,115 @@ impl GpuSession {
         }
         self.unsettled_bytes += bytes;
         Ok(())
+    }
+}
+
+impl GpuAttempt for GpuSession {
+    fn buf_create(&mut self, bytes: i64) -> Result<i32, GpuFault> {
+        self.in_time()?;
+        let Some(bytes) = u64::try_from(bytes).ok().filter(|b| *b > 0 && b.is_multiple_of(4)) else {
+            return Ok(status::INVALID);
+        };
+        let slots = BUFFERS.min(self.limits.buffers as usize);
+        let room = self.limits.buffer_bytes.saturating_sub(self.live_bytes);
+        if self.buffers.len() >= slots || bytes > BUFFER_BYTES || bytes > room {
+            return Ok(status::LIMIT);
+        }
+        let buffer = self.device.buffer(bytes)?;
+        match self.buffers.insert(Buffer { buffer, bytes }) {
+            Some(handle) => {
+                self.live_bytes += bytes;
+                Ok(handle)
+            }
+            None => Ok(status::LIMIT),
+        }
+    }
+
+    fn buf_write(&mut self, handle: i32, offset: i64, src: &[u8]) -> Result<i32, GpuFault> {
+        self.in_time()?;
+        let (buffer, mut offset) = match self.place(handle, offset, src.len()) {
+            Ok((buffer, offset)) => (buffer.clone(), offset),
+            Err(status) => return Ok(status),
+        };
+        for part in src.chunks(COPY_BYTES) {
+            self.settle(part.len() as u64)?;
+            self.device.write(&buffer, offset, part)?;
+            offset += part.len() as u64;
+        }
+        Ok(status::OK)
+    }
+
+    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuFault> {
+        self.in_time()?;
+        let (buffer, offset) = match self.place(handle, offset, dst.len()) {
+            Ok((buffer, offset)) => (buffer.clone(), offset),
+            Err(status) => return Ok(status),
+        };
+        self.device.read(&mut self.staging, &buffer, offset, dst, self.deadline)?;
+        if !dst.is_empty() {
+            // The copy came after everything else this session submitted.
+            self.running = None;
+            self.unsettled_bytes = 0;
+        }
+        Ok(status::OK)
+    }
+
+    fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
+        self.in_time()?;
+        let Some(gone) = self.buffers.remove(handle) else { return Ok(status::HANDLE) };
+        self.live_bytes -= gone.bytes;
+        // wgpu keeps the memory until the work that uses it is done; bound what piles up.
+        let bytes = gone.bytes;
+        drop(gone);
+        self.settle(bytes)?;
+        Ok(status::OK)
+    }
+
+    fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
+        self.in_time()?;
+        let Some((index, shader)) = self.shaders.find(name) else { return Ok(status::NO_SHADER) };
+        let total = groups
+            .iter()
+            .try_fold(1u64, |n, g| (*g <= WORKGROUPS_PER_DIMENSION).then(|| n.saturating_mul(u64::from(*g))));
+        if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
+            return Ok(status::LIMIT);
+        }
+        let bound = match bind(shader, &self.buffers, bindings) {
+            Ok(bound) => bound,
+            Err(status) => return Ok(status),
+        };
+        self.dispatches += 1;
+        if total == Some(0) {
+            return Ok(status::OK);
+        }
+        let Some(pipeline) = self.compiled.pipeline(index) else {
+            return Err(GpuFault::Refused(format!("shader {index} has no pipeline")));
+        };
+        self.running =
+            Some(self.device.dispatch(&pipeline.pipeline, &pipeline.layout, &bound, groups, self.deadline)?);
+        Ok(status::OK)
+    }
+
+    fn trace(&mut self) -> Result<Digest, GpuFault> {
+        self.in_time()?;
+        let mut hasher = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
+        let mut bytes = Vec::new();
+        for (handle, live) in self.buffers.iter() {
+            hasher.update(&handle.to_le_bytes());
+            hasher.update(&live.bytes.to_le_bytes());
+            let mut offset = 0;
+            while offset < live.bytes {
+                // At most COPY_BYTES, which fits usize.
+                bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
+                self.device.read(&mut self.staging, &live.buffer, offset, &mut bytes, self.deadline)?;
+                hasher.update(&bytes);
+                offset += bytes.len() as u64;
+            }
+        }
+        if let Some(last) = self.running.take() {
+            self.device.wait(&last, self.deadline).inspect_err(|_| self.running = Some(last))?;
+        }
+        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
     }
 }
 

@@ -5,7 +5,7 @@ use wasmtime::{Caller, Linker, Result};
 
 use crate::attempt::HostFault;
 use crate::ending::Stop;
-use crate::gpu::{GpuFault, GpuSession, limits::BINDINGS};
+use crate::gpu::{GpuAttempt, GpuFault, limits::BINDINGS};
 use crate::state::{Clock, State, place};
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
@@ -67,9 +67,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
-fn call(state: &mut State, f: impl FnOnce(&mut GpuSession) -> Result<i32, GpuFault>) -> Result<i32> {
+fn call(state: &mut State, f: impl FnOnce(&mut dyn GpuAttempt) -> Result<i32, GpuFault>) -> Result<i32> {
     let Some(gpu) = state.gpu.as_mut() else { return Ok(status::NO_GPU) };
-    f(gpu).map_err(|fault| Stop::Fault(host_fault(fault, &state.clock)).into())
+    f(gpu.as_mut()).map_err(|fault| Stop::Fault(host_fault(fault, &state.clock)).into())
 }
 
 /// What the GPU's fault means for the attempt.

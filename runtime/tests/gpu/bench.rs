@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use p2c2r_runtime::gpu::{Gpu, GpuOpenError, GpuOptions, GpuSession, Shaders};
+use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuOpenError, GpuOptions, GpuSession, Shaders};
 use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, VerifiedModule, attach, manifest, sign_module, verify_module};
 
 /// Generous: software adapters share two cores with everything else.

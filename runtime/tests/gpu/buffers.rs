@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use p2c2r_abi::status;
-use p2c2r_runtime::gpu::{GpuSession, limits};
-use p2c2r_signing::manifest;
+use p2c2r_runtime::gpu::{GpuAttempt, GpuSession, limits};
+use p2c2r_signing::{Digest, manifest};
 
 use crate::bench::{PATIENCE, ROOMY, adapter, bytes, filled, session, standard, words};
 
@@ -149,11 +149,7 @@ fn handles_of_one_session_mean_nothing_in_another() {
 #[test]
 fn the_trace_is_a_function_of_live_buffers() {
     let Some(gpu) = adapter() else { return };
-    let root = |s: &mut GpuSession| {
-        let mut h = blake3::Hasher::new();
-        s.trace(&mut h).unwrap();
-        h.finalize()
-    };
+    let root = |s: &mut GpuSession| s.trace().unwrap();
     let run = |last: u32| {
         let mut s = session(gpu, ROOMY);
         let a = filled(&mut s, &[1, 2, 3]);
@@ -169,9 +165,9 @@ fn the_trace_is_a_function_of_live_buffers() {
     // Layout, pinned: handle, length, contents.
     let mut s = session(gpu, ROOMY);
     let a = filled(&mut s, &[6]);
-    let mut want = blake3::Hasher::new();
+    let mut want = blake3::Hasher::new_derive_key("P2C2R 2026-11-23 gpu buffers v1");
     want.update(&a.to_le_bytes()).update(&4u64.to_le_bytes()).update(&6u32.to_le_bytes());
-    assert_eq!(root(&mut s), want.finalize());
+    assert_eq!(root(&mut s), Digest::from_bytes(*want.finalize().as_bytes()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Dispatches: effects, order, bindings.
 
 use p2c2r_abi::status;
+use p2c2r_runtime::gpu::GpuAttempt;
 
 use crate::bench::{ROOMY, adapter, bytes, filled, module, session, words};
 

@@ -10,7 +10,7 @@ use crate::kit::{core, manifest, module};
 
 fn open(dir: &Path) -> Sandbox {
     let cache_dir = Some(dir.join("aot"));
-    Sandbox::new(SandboxConfig { cache_dir, gpu: GpuPolicy::Off, workers: 2 }).unwrap()
+    Sandbox::new(SandboxConfig { cache_dir, gpu: GpuPolicy::Off, workers: 2, ..SandboxConfig::default() }).unwrap()
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
@@ -111,7 +111,12 @@ fn a_folder_that_cannot_be_used_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let config = SandboxConfig { cache_dir: Some(file.join("aot")), gpu: GpuPolicy::Off, workers: 1 };
+    let config = SandboxConfig {
+        cache_dir: Some(file.join("aot")),
+        gpu: GpuPolicy::Off,
+        workers: 1,
+        ..SandboxConfig::default()
+    };
     let error = Sandbox::new(config).unwrap_err();
     assert!(matches!(error, SandboxError::Cache { .. }));
     assert!(error.to_string().contains("file/aot"), "{error}");

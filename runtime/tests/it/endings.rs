@@ -157,7 +157,9 @@ fn too_much_input_is_refused() {
 #[test]
 fn more_attempts_than_workers_are_refused() {
     use p2c2r_runtime::{GpuPolicy, Sandbox, SandboxConfig};
-    let one = Sandbox::new(SandboxConfig { workers: 1, gpu: GpuPolicy::Off, cache_dir: None }).unwrap();
+    let one =
+        Sandbox::new(SandboxConfig { workers: 1, gpu: GpuPolicy::Off, cache_dir: None, ..SandboxConfig::default() })
+            .unwrap();
     let kernel = one.load(&crate::kit::module(&core(FOREVER), &manifest())).unwrap();
     let cancel = CancelFlag::new();
     let (tell, told) = std::sync::mpsc::channel();

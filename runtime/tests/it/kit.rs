@@ -11,7 +11,8 @@ use p2c2r_signing::{
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| {
-        Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, workers: 64, cache_dir: None }).expect("a sandbox")
+        Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, workers: 64, cache_dir: None, ..SandboxConfig::default() })
+            .expect("a sandbox")
     })
 }
 

@@ -57,6 +57,7 @@ fn main() -> Result<()> {
         cache_dir: Some(config.data.join("compiled")),
         gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
         workers: config.workers.into(),
+        ..SandboxConfig::default()
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

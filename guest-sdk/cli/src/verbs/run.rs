@@ -136,7 +136,7 @@ impl Run {
             manifest.name
         );
         let gpu = if self.gpu { GpuPolicy::Auto } else { GpuPolicy::Off };
-        let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, gpu, workers: 1 })?;
+        let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, gpu, workers: 1, ..SandboxConfig::default() })?;
         ensure!(
             !self.gpu || sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu),
             "no usable GPU was found; leave --gpu out, or install a Vulkan driver (Debian: apt-get install mesa-vulkan-drivers libvulkan1)"

@@ -103,6 +103,7 @@ async fn a_wrong_authority_is_said_at_once() {
         cache_dir: None,
         gpu: p2c2r_runtime::GpuPolicy::Off,
         workers: 1,
+        ..p2c2r_runtime::SandboxConfig::default()
     });
     let executor = std::sync::Arc::new(p2c2r_peer::SandboxExecutor::new(sandbox.unwrap()));
     let run = Box::pin(p2c2r_peer::run_peer(&config, executor, std::future::pending()));

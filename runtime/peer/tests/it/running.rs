@@ -42,7 +42,7 @@ impl Setup {
     }
 
     pub(crate) fn start(&self, coordinator: &Coordinator) -> Running {
-        let config = SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 2 };
+        let config = SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 2, ..SandboxConfig::default() };
         self.start_with(coordinator, Arc::new(SandboxExecutor::new(Sandbox::new(config).unwrap())))
     }
 

@@ -1,0 +1,167 @@
+//! A line between two processes: whole messages, each with the descriptors that go with it.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{DESCRIPTORS, MESSAGE_BYTES};
+
+/// One end. Messages arrive whole and in order, or not at all.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+/// A message with its descriptors.
+#[derive(Debug)]
+pub(crate) struct Received<M> {
+    pub(crate) message: M,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Why nothing was received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiveError {
+    /// The other process is gone.
+    #[error("the other side is gone")]
+    Closed,
+    /// It said something that is no message, or too long.
+    #[error("the other side sent no message: {0}")]
+    Garbled(String),
+    /// The system.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+impl Channel {
+    /// Two ends; neither is inherited by a new process unless handed over.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (mine, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self::new(mine), theirs))
+    }
+
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, buffer: Vec::new() }
+    }
+
+    /// Sends, waiting for room if the other side has much to read.
+    pub(crate) fn send(&mut self, message: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.buffer.clear();
+        self.buffer = postcard::to_extend(message, std::mem::take(&mut self.buffer)).map_err(io::Error::other)?;
+        let bytes = self.buffer.len();
+        if bytes > MESSAGE_BYTES || descriptors.len() > DESCRIPTORS {
+            return Err(io::Error::other(format!(
+                "a message of {bytes} bytes and {} descriptors, at most {MESSAGE_BYTES} and {DESCRIPTORS} are sent",
+                descriptors.len()
+            )));
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::Error::other("too many descriptors"));
+        }
+        let sent = retry(|| sendmsg(&self.socket, &[IoSlice::new(&self.buffer)], &mut ancillary, SendFlags::NOSIGNAL))?;
+        if sent == bytes { Ok(()) } else { Err(io::Error::other("a message was cut")) }
+    }
+
+    /// Whether a message, or the end, is there before `timeout` passes.
+    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<bool> {
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
+        match poll(&mut polled, Some(&timeout)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next message; waits for it. It may borrow what it carries.
+    pub(crate) fn receive<'a, M: Deserialize<'a>>(&'a mut self) -> Result<Received<M>, ReceiveError> {
+        self.buffer.resize(MESSAGE_BYTES, 0);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = retry(|| recvmsg(&self.socket, &mut [IoSliceMut::new(&mut self.buffer)], &mut ancillary, flags))?;
+        let descriptors = ancillary
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        if got.bytes == 0 {
+            return Err(ReceiveError::Closed);
+        }
+        if got.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+            return Err(ReceiveError::Garbled("more than a message holds".to_owned()));
+        }
+        match postcard::take_from_bytes(&self.buffer[..got.bytes]) {
+            Ok((message, [])) => Ok(Received { message, descriptors }),
+            Ok((_, rest)) => Err(ReceiveError::Garbled(format!("{} bytes too many", rest.len()))),
+            Err(error) => Err(ReceiveError::Garbled(error.to_string())),
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.map_err(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn messages_and_descriptors_arrive_whole() {
+        let (mut one, other) = Channel::pair().unwrap();
+        let mut other = Channel::new(other);
+        let file = File::open("/dev/zero").unwrap();
+        one.send(&("hello", vec![7u8; 100_000]), &[file.as_fd()]).unwrap();
+        one.send(&("bye", Vec::<u8>::new()), &[]).unwrap();
+        let Received { message, mut descriptors } = other.receive::<(String, Vec<u8>)>().unwrap();
+        assert_eq!((message.0.as_str(), message.1.len()), ("hello", 100_000));
+        let mut zeros = [1; 4];
+        File::from(descriptors.remove(0)).read_exact(&mut zeros).unwrap();
+        assert_eq!((zeros, descriptors.len()), ([0; 4], 0));
+        assert_eq!(other.receive::<(String, Vec<u8>)>().unwrap().message.0, "bye");
+        drop(one);
+        assert!(matches!(other.receive::<u8>(), Err(ReceiveError::Closed)));
+    }
+
+    #[test]
+    fn what_is_no_message_is_said_so() {
+        let (mut one, other) = Channel::pair().unwrap();
+        let mut other = Channel::new(other);
+        assert!(one.send(&vec![0u8; MESSAGE_BYTES], &[]).unwrap_err().to_string().contains("131"));
+        one.send(&(1u8, 2u8), &[]).unwrap();
+        let error = other.receive::<u8>().unwrap_err();
+        assert!(matches!(&error, ReceiveError::Garbled(what) if what == "1 bytes too many"), "{error}");
+        one.send(&255u8, &[]).unwrap();
+        assert!(matches!(other.receive::<String>(), Err(ReceiveError::Garbled(_))));
+        assert!(!other.wait(Duration::ZERO).unwrap());
+    }
+}

@@ -1,0 +1,143 @@
+//! Linux: resource limits, landlock, seccomp.
+
+use std::io;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
+};
+
+use super::{Protections, filter};
+use crate::limits::{COMPILE_BYTES, COMPILE_CPU_SECONDS, EXECUTE_BYTES, OPEN_FILES};
+use crate::message::Role;
+
+/// The newest landlock this code knows; an older kernel enforces what it knows of it.
+const LANDLOCK: ABI = ABI::V6;
+
+/// A door that did not shut. The worker ends: it must not run what it was made for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfineError {
+    /// A resource limit or process attribute.
+    #[error("{what}: {source}")]
+    System {
+        /// Which.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The seccomp filter.
+    #[error("seccomp: {0}")]
+    Seccomp(String),
+}
+
+/// The first thing a worker does: nothing of the supervisor is left in it, and it does not outlive it.
+pub(crate) fn begin() -> Result<(), ConfineError> {
+    close_inherited().map_err(|source| ConfineError::System { what: "closing descriptors", source })?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(system("parent death signal"))?;
+    rustix::thread::set_no_new_privs(true).map_err(system("no new privileges"))
+}
+
+/// Shuts what a thread hands down to those it starts: to be called while there is one thread, with every file open that
+/// will be needed.
+pub(crate) fn wall_off() -> Protections {
+    let mut shut = Protections::default();
+    shut.on("process", "own process, empty environment, no descriptor but its line to the peer");
+    match landlock() {
+        Ok(RulesetStatus::FullyEnforced) => shut.on("landlock", "no file, no port, no signal to others"),
+        Ok(RulesetStatus::PartiallyEnforced) => {
+            shut.on("landlock", "as far as this Linux knows it; files at least, from 5.13");
+        }
+        Ok(RulesetStatus::NotEnforced) => shut.off("landlock", "this Linux has none (5.13 or newer, enabled at boot)"),
+        Err(error) => shut.off("landlock", error.to_string()),
+    }
+    shut
+}
+
+/// Shuts the rest, for the whole process. Threads that were not started by now never will be.
+pub(crate) fn shut(role: Role, shut: &mut Protections) -> Result<(), ConfineError> {
+    // No core files, and nobody of the same user may trace it or read its memory.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(system("not dumpable"))?;
+    limits(role)?;
+    shut.on("limits", "memory, files, processes, processor time (rlimits)");
+    filter::working(role).map_err(ConfineError::Seccomp)?;
+    shut.on("seccomp", "system calls by allow-list; any other ends the process");
+    Ok(())
+}
+
+/// After the kernel's code is in place: no memory of this process becomes executable any more.
+pub(crate) fn forbid_new_code() -> Result<(), ConfineError> {
+    filter::loaded().map_err(ConfineError::Seccomp)
+}
+
+#[expect(unsafe_code, reason = "closes what was inherited, by number")]
+fn close_inherited() -> io::Result<()> {
+    // SAFETY: the first call of the program; nothing in it owns a descriptor from 3 on yet.
+    let result = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn limits(role: Role) -> Result<(), ConfineError> {
+    let bytes = match role {
+        Role::Compile => COMPILE_BYTES,
+        Role::Execute => EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES,
+    };
+    let mut all = vec![
+        (Resource::Core, 0),
+        (Resource::Nproc, 0),
+        (Resource::Nofile, OPEN_FILES),
+        // Private writable memory, whatever it is called; address space is wasmtime's to reserve.
+        (Resource::Data, bytes),
+        (Resource::Memlock, 0),
+        (Resource::Msgqueue, 0),
+    ];
+    if role == Role::Compile {
+        all.push((Resource::Cpu, COMPILE_CPU_SECONDS));
+    }
+    for (resource, bound) in all {
+        setrlimit(resource, Rlimit { current: Some(bound), maximum: Some(bound) }).map_err(system("resource limit"))?;
+    }
+    Ok(())
+}
+
+fn landlock() -> Result<RulesetStatus, landlock::RulesetError> {
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(LANDLOCK))?
+        .handle_access(AccessNet::from_all(LANDLOCK))?
+        .scope(Scope::from_all(LANDLOCK))?
+        .create()?
+        .restrict_self()?;
+    Ok(status.ruleset)
+}
+
+fn system(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> ConfineError {
+    move |errno| ConfineError::System { what, source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    /// Landlock binds the thread, so a test can go behind it.
+    #[test]
+    fn landlock_alone_shuts_files_and_ports() {
+        let behind = std::thread::spawn(|| {
+            let walls = wall_off();
+            let on = walls.iter().any(|wall| wall.name == "landlock" && wall.on);
+            let file = std::fs::File::open("/etc/passwd").map_err(|e| e.kind()).map(drop);
+            let made = std::fs::write("/tmp/p2c2r-landlock-test", b"").map_err(|e| e.kind());
+            let port = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| e.kind()).map(drop);
+            (on, file, made, port)
+        });
+        let (on, file, made, port) = behind.join().unwrap();
+        if !on {
+            return eprintln!("SKIPPED: no landlock in this kernel");
+        }
+        assert_eq!(file, Err(ErrorKind::PermissionDenied));
+        assert_eq!(made, Err(ErrorKind::PermissionDenied));
+        assert_eq!(port, Err(ErrorKind::PermissionDenied));
+        assert!(std::fs::File::open("/etc/passwd").is_ok(), "other threads are free");
+    }
+}

@@ -1,0 +1,139 @@
+//! Where there is no jail: kernels run in the peer's own process, and [`Jail::protections`] says so.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use p2c2r_runtime::{
+    Attempt, Execution, GpuPolicy, HostFault, Kernel, PathKind, Runaway, Sandbox, SandboxConfig, SandboxError,
+};
+use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
+
+use crate::confine::Protections;
+
+/// How a [`Jail`] is set up.
+#[derive(Debug, Clone)]
+pub struct JailConfig {
+    /// Not used here.
+    pub worker: PathBuf,
+    /// Folder for compiled code; `None` compiles on every load.
+    pub cache_dir: Option<PathBuf>,
+    /// Attempts that may run at once.
+    pub workers: u32,
+    /// Not enforced here: compiling cannot be interrupted.
+    pub compile: Duration,
+}
+
+impl JailConfig {
+    /// Eight attempts at once, no cache.
+    #[must_use]
+    pub const fn new(worker: PathBuf) -> Self {
+        Self { worker, cache_dir: None, workers: 8, compile: crate::limits::COMPILE }
+    }
+
+    /// Where the worker's program would be.
+    ///
+    /// # Errors
+    /// If the system does not tell where this program is.
+    pub fn worker_beside_me() -> io::Result<PathBuf> {
+        Ok(std::env::current_exe()?.with_file_name(format!("p2c2r-worker{}", std::env::consts::EXE_SUFFIX)))
+    }
+}
+
+/// The sandbox could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// A module that cannot be loaded here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The host does not compile it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Runs kernels. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Jail {
+    sandbox: Sandbox,
+    protections: Protections,
+}
+
+/// A kernel that is compiled. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct JailedKernel(Kernel);
+
+impl Jail {
+    /// Sets up the sandbox.
+    ///
+    /// # Errors
+    /// [`JailError`] says what is wrong.
+    pub fn start(config: JailConfig) -> Result<Self, JailError> {
+        let (cache_dir, workers) = (config.cache_dir, config.workers);
+        let config = SandboxConfig { cache_dir, gpu: GpuPolicy::Off, workers, runaway: Runaway::Interrupted };
+        let mut protections = Protections::default();
+        let why = format!("not built for {} yet: kernels run in the peer's own process", std::env::consts::OS);
+        ["process", "limits", "file and network rules", "system call filter"]
+            .into_iter()
+            .for_each(|name| protections.off(name, why.as_str()));
+        Ok(Self { sandbox: Sandbox::new(config)?, protections })
+    }
+
+    /// Identity of everything about the engine that could change a result.
+    #[must_use]
+    pub fn engine_id(&self) -> Digest {
+        self.sandbox.engine_id()
+    }
+
+    /// The result classes this machine can run in, CPU first.
+    #[must_use]
+    pub fn classes(&self) -> Vec<(ClassId, PathKind)> {
+        self.sandbox.classes()
+    }
+
+    /// What stands between kernels and this machine.
+    #[must_use]
+    pub const fn protections(&self) -> &Protections {
+        &self.protections
+    }
+
+    /// Compiles a verified module, or takes its code from the cache.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn load(&self, module: &VerifiedModule) -> Result<JailedKernel, LoadError> {
+        self.sandbox.load(module).map(JailedKernel).map_err(|error| LoadError::Refused(error.to_string()))
+    }
+
+    /// Runs one attempt on the calling thread.
+    ///
+    /// # Errors
+    /// [`HostFault`] for whatever depends on this machine.
+    pub fn run(&self, kernel: &JailedKernel, attempt: &Attempt, _blobs: &[BlobId]) -> Result<Execution, HostFault> {
+        self.sandbox.run(&kernel.0, attempt.clone())
+    }
+}
+
+impl JailedKernel {
+    /// The module's identity.
+    #[must_use]
+    pub fn id(&self) -> ModuleId {
+        self.0.id()
+    }
+
+    /// The module's manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        self.0.manifest()
+    }
+
+    /// Whether the code came from the cache.
+    #[must_use]
+    pub fn from_cache(&self) -> bool {
+        self.0.from_cache()
+    }
+}

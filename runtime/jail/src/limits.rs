@@ -1,0 +1,49 @@
+//! Bounds of the processes, each with its unit and reason. What a guest may do inside one is bounded in
+//! [`p2c2r_runtime::limits`].
+
+use std::time::Duration;
+
+/// Bytes of one message between supervisor and worker; it holds the log of an attempt (64 KiB) and what travels inline.
+pub const MESSAGE_BYTES: usize = 128 << 10;
+
+/// Inputs and outputs up to this many bytes travel in the message, larger ones in shared memory.
+pub const INLINE_BYTES: usize = 32 << 10;
+
+/// Descriptors with one message: an attempt's blobs and its line to the GPU.
+pub const DESCRIPTORS: usize = p2c2r_runtime::limits::BLOBS + 2;
+
+/// Time a worker has to start: map its address space, shut its doors, say so.
+pub const START: Duration = Duration::from_secs(20);
+
+/// Time to compile one module. The largest kernel in the tree takes 8 s in a debug build of the compiler.
+pub const COMPILE: Duration = Duration::from_secs(60);
+
+/// Processor time of a compile worker, seconds; the system ends what the supervisor could not.
+pub const COMPILE_CPU_SECONDS: u64 = 120;
+
+/// Bytes a compile worker may use beside the module: Cranelift takes about 100 bytes for one of a function's body.
+pub const COMPILE_BYTES: u64 = 2 << 30;
+
+/// Bytes an execute worker may use beside what the kernel's manifest allows: code, output, log, and wasmtime's own.
+pub const EXECUTE_BYTES: u64 = 1 << 30;
+
+/// Time to load compiled code into a worker.
+pub const LOAD: Duration = Duration::from_secs(10);
+
+/// How late an attempt may be told of its cancel flag.
+pub const CANCEL_EVERY: Duration = Duration::from_millis(2);
+
+/// Pause after a worker failed to start, so that a broken machine is not kept busy with trying.
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// Warm workers that belong to no kernel yet: one replaces a worker that was killed, one serves a new kernel meanwhile.
+pub const SPARES: usize = 2;
+
+/// Bytes of blobs kept ready to be mapped into workers, beside those in use.
+pub const SHARED_BLOB_BYTES: u64 = 256 << 20;
+
+/// Descriptors a worker may have open.
+pub const OPEN_FILES: u64 = 512;
+
+/// Stack of the thread that runs guests, bytes: the guest's own, and the host's functions above it.
+pub const STACK_BYTES: usize = 16 << 20;

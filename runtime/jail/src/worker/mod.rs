@@ -1,0 +1,124 @@
+//! What a worker process does: open what it will need, shut the doors, wait for orders.
+
+mod compile;
+mod execute;
+
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use p2c2r_runtime::{GpuPolicy, Runaway, Sandbox, SandboxConfig, SandboxError};
+use p2c2r_signing::{PublicKey, TrustedKeys, VerifiedModule, verify_module};
+
+use crate::channel::{Channel, ReceiveError};
+use crate::confine::{self, ConfineError, Protections};
+use crate::limits;
+use crate::memory;
+use crate::message::{Report, Role};
+
+/// Bytes of a reason that is reported.
+const REASON_BYTES: usize = 4 << 10;
+
+/// Why a worker ends early. Nobody reads it but whoever starts a worker by hand: the supervisor sees the end.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error("started by hand: the line to a supervisor must be standard input, and the role the only argument")]
+    Usage,
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error("line to the supervisor: {0}")]
+    Line(#[from] ReceiveError),
+    #[error("system: {0}")]
+    System(#[from] std::io::Error),
+    #[error("the supervisor's order makes no sense here: {0}")]
+    Order(&'static str),
+}
+
+/// The program: `p2c2r-worker ROLE`, with its line to the supervisor as standard input.
+#[must_use]
+pub fn main() -> ExitCode {
+    let role = std::env::args().nth(1).and_then(|role| Role::parse(&role));
+    let ended = role.ok_or(WorkerError::Usage).and_then(|role| {
+        confine::begin()?;
+        let mut channel = Channel::new(line()?);
+        locked(role, move |sandbox, protections| {
+            let (engine_id, code_id) = (sandbox.engine_id(), sandbox.code_id());
+            channel.send(&Report::Ready { engine_id, code_id, protections }, &[])?;
+            match role {
+                Role::Compile => compile::serve(sandbox, &mut channel),
+                Role::Execute => execute::serve(sandbox, &mut channel),
+            }
+        })
+    });
+    match ended {
+        // The supervisor is done with this worker.
+        Ok(()) | Err(WorkerError::Line(ReceiveError::Closed)) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs `escape` with the doors shut as behind a worker that has loaded its kernel: what a guest could do that found a
+/// hole in the compiler. For the tests of the jail; the calling process is of no other use any more.
+///
+/// # Errors
+/// Why the doors could not be shut, in words.
+#[doc(hidden)]
+pub fn break_out(escape: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let begun = confine::begin().map_err(WorkerError::from);
+    let escaped = begun.and_then(|()| {
+        locked(Role::Execute, |_sandbox, _protections| {
+            confine::forbid_new_code()?;
+            escape();
+            Ok(())
+        })
+    });
+    escaped.map_err(|error| error.to_string())
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever starts a worker by hand; a supervisor gives it no standard error")]
+fn report(error: &WorkerError) {
+    eprintln!("p2c2r-worker: {error}");
+}
+
+/// Opens what a worker needs, shuts the doors, and goes on to `work`.
+fn locked(
+    role: Role,
+    work: impl FnOnce(&Sandbox, Protections) -> Result<(), WorkerError> + Send + 'static,
+) -> Result<(), WorkerError> {
+    let sandbox =
+        Sandbox::new(SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 1, runaway: Runaway::Killed })?;
+    sandbox.prepare()?;
+    let mut protections = confine::wall_off();
+    // Guests run on this thread's stack. It is the last one: the filter lets no thread start.
+    let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES).spawn(move || {
+        confine::shut(role, &mut protections)?;
+        work(&sandbox, protections)
+    })?;
+    thread.join().unwrap_or(Err(WorkerError::Order("a panic")))
+}
+
+fn line() -> Result<OwnedFd, WorkerError> {
+    use std::os::fd::AsFd;
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
+    match rustix::net::sockopt::socket_type(&stdin) {
+        Ok(rustix::net::SocketType::SEQPACKET) => Ok(stdin),
+        _ => Err(WorkerError::Usage),
+    }
+}
+
+/// Verified here as well: nothing gets to the compiler or into a store any other way.
+fn verified(descriptor: &OwnedFd, bytes: u64, signer: PublicKey) -> Result<VerifiedModule, String> {
+    let bytes: Bytes = memory::map(descriptor, bytes).map_err(|e| e.to_string())?;
+    verify_module(bytes, &TrustedKeys::from(signer)).map_err(reason)
+}
+
+fn reason(error: impl std::fmt::Display) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(REASON_BYTES));
+    text
+}

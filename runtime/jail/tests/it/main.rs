@@ -1,0 +1,8 @@
+//! The jail from outside: what it computes, what it survives, what it keeps in.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod canary;
+mod endings;
+mod kit;
+mod results;
