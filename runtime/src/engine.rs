@@ -103,7 +103,8 @@ impl Hasher for Collect {
 /// Identity of everything that could change a result: engine release, instruction set, features and the limits a
 /// guest can notice. The processor's optional features are left out: they change speed, not results, as the features
 /// whose results depend on them (relaxed SIMD) are off. So is the operating system.
-pub(crate) fn engine_id() -> Digest {
+#[must_use]
+pub fn engine_id() -> Digest {
     let text = [
         format!("wasmtime {WASMTIME_VERSION}"),
         format!("wasi-common {WASI_VERSION}"),

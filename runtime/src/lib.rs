@@ -52,7 +52,7 @@ mod wasi;
 
 pub use attempt::{Attempt, CancelFlag, Execution, HostFault, LogLevel, LogLine, PathKind, seed_for};
 pub use cache::Cache;
-pub use engine::Metering;
+pub use engine::{Metering, engine_id};
 pub use gpu::GpuInfo;
 pub use kernel::{Compiled, Kernel, LoadError};
 pub use sandbox::{GpuPolicy, Runaway, Sandbox, SandboxConfig, SandboxError, result_classes};

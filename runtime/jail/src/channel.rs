@@ -45,8 +45,13 @@ pub(crate) enum ReceiveError {
 impl Channel {
     /// Two ends; neither is inherited by a new process unless handed over.
     pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
-        let (mine, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (mine, theirs) = Self::line()?;
         Ok((Self::new(mine), theirs))
+    }
+
+    /// Two ends to be handed to others.
+    pub(crate) fn line() -> io::Result<(OwnedFd, OwnedFd)> {
+        Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
     }
 
     pub(crate) fn new(socket: OwnedFd) -> Self {

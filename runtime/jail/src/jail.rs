@@ -9,15 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use p2c2r_runtime::limits::{CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
-use p2c2r_runtime::{Attempt, Cache, Execution, HostFault, Metering, PathKind, result_classes};
+use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, GpuPolicy, HostFault, Metering, PathKind, result_classes};
 use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
 
 use crate::blobs::SharedBlobs;
 use crate::confine::Protections;
+use crate::gpu::{GpuLine, GpuWorker};
 use crate::limits::{COMPILE, INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START};
 use crate::memory::{Sealed, Window};
-use crate::message::{Blob, Order, Payload, Report, Role, Run};
-use crate::process::{About, AskError, Patience, Process};
+use crate::message::{About, Blob, Order, Payload, Report, Role, Run};
+use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
 
 /// How a [`Jail`] is set up.
@@ -31,13 +32,15 @@ pub struct JailConfig {
     pub workers: u32,
     /// Longest time to compile one module.
     pub compile: Duration,
+    /// Whether to look for a GPU.
+    pub gpu: GpuPolicy,
 }
 
 impl JailConfig {
-    /// Eight attempts at once, the usual time to compile, no cache.
+    /// Eight attempts at once, the usual time to compile, no cache, any GPU.
     #[must_use]
     pub const fn new(worker: PathBuf) -> Self {
-        Self { worker, cache_dir: None, workers: 8, compile: COMPILE }
+        Self { worker, cache_dir: None, workers: 8, compile: COMPILE, gpu: GpuPolicy::Auto }
     }
 
     /// `p2c2r-worker` in the folder of the running program, where an installation puts it.
@@ -113,6 +116,7 @@ struct Inner {
     about: About,
     cache: Option<Cache>,
     blobs: SharedBlobs,
+    gpu: GpuWorker,
     floor: Mutex<Floor>,
     // Last: its thread, when it ends, takes all processes with it.
     stock: Stock,
@@ -171,9 +175,11 @@ impl Jail {
         let first = stock.take(Role::Execute, Instant::now() + START).map_err(JailError::Worker)?;
         let about = first.about().clone();
         stock.put_back(Role::Execute, first);
+        let code_id = about.code_id.ok_or_else(|| JailError::Worker("a worker of another kind".to_owned()))?;
         let open = |dir: PathBuf| {
-            Cache::open(&dir, about.engine_id, about.code_id).map_err(|source| JailError::Cache { dir, source })
+            Cache::open(&dir, about.engine_id, code_id).map_err(|source| JailError::Cache { dir, source })
         };
+        let gpu = GpuWorker::start(config.gpu, &stock);
         let cache = config.cache_dir.map(open).transpose()?;
         Ok(Self(Arc::new(Inner {
             workers: config.workers as usize,
@@ -181,6 +187,7 @@ impl Jail {
             about,
             cache,
             blobs: SharedBlobs::default(),
+            gpu,
             floor: Mutex::default(),
             stock,
         })))
@@ -195,7 +202,25 @@ impl Jail {
     /// The result classes this machine can run in, CPU first.
     #[must_use]
     pub fn classes(&self) -> Vec<(ClassId, PathKind)> {
-        result_classes(&self.0.about.engine_id, None)
+        result_classes(&self.0.about.engine_id, self.gpu_info())
+    }
+
+    /// The adapter in use.
+    #[must_use]
+    pub fn gpu_info(&self) -> Option<&GpuInfo> {
+        self.0.gpu.info()
+    }
+
+    /// Why there is no GPU, if there is none.
+    #[must_use]
+    pub fn gpu_missing(&self) -> Option<&str> {
+        self.0.gpu.missing()
+    }
+
+    /// What stands between the graphics driver and the rest of the machine, if there is a GPU.
+    #[must_use]
+    pub fn gpu_protections(&self) -> Option<&Protections> {
+        self.0.gpu.protections()
     }
 
     /// What stands between kernels and this machine.
@@ -237,9 +262,6 @@ impl Jail {
         if blobs.len() != attempt.blobs.len() {
             return Err(HostFault::Internal(format!("{} ids for {} blobs", blobs.len(), attempt.blobs.len())));
         }
-        if attempt.path == PathKind::Gpu {
-            return Err(HostFault::Gpu("the jail has no gpu worker".to_owned()));
-        }
         let after = attempt.deadline.min(DEADLINE);
         let until = started + after;
         let mut place = self.0.place()?;
@@ -248,7 +270,11 @@ impl Jail {
             None => self.bind(kernel, until).map_err(|error| fault(error, after))?,
         };
         let patience = Patience { until, cancel: attempt.cancel.as_ref() };
-        let result = bound.attempt(&self.0.blobs, kernel.manifest(), attempt, blobs, &patience);
+        let line = match attempt.path {
+            PathKind::Cpu => None,
+            PathKind::Gpu => Some(self.0.gpu.attach(&self.0.stock, &kernel.0.module, &kernel.0.memory, &patience)?),
+        };
+        let result = bound.attempt(&self.0.blobs, kernel.manifest(), attempt, blobs, line, &patience);
         // Whatever is no report ends the worker: it may still be running.
         let ran = result.map_err(|error| fault(error, after))?;
         place.put_back(bound);
@@ -365,6 +391,7 @@ impl Bound {
         manifest: &Manifest,
         attempt: &Attempt,
         ids: &[BlobId],
+        gpu: Option<GpuLine>,
         patience: &Patience<'_>,
     ) -> Result<Result<Execution, crate::message::Fault>, AskError> {
         let mut memories = Vec::new();
@@ -388,11 +415,12 @@ impl Bound {
             blobs,
             forget: self.held.forget(ids),
             seed: attempt.seed,
-            path: attempt.path.into(),
+            gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
             max_units: attempt.max_units,
             deadline: attempt.deadline,
         };
-        let descriptors: Vec<BorrowedFd<'_>> = memories.iter().map(|memory| memory.as_fd()).collect();
+        let line = gpu.iter().flat_map(|gpu| [gpu.line.as_fd(), gpu.window.as_fd()]);
+        let descriptors: Vec<BorrowedFd<'_>> = memories.iter().map(|memory| memory.as_fd()).chain(line).collect();
         let output_window = &self.output;
         let hear = |report: Report<'_>| match report {
             Report::Ran(Err(fault)) => Ok(Err(fault)),
@@ -493,6 +521,6 @@ fn fault(error: AskError, after: Duration) -> HostFault {
     }
 }
 
-fn nonsense(report: &Report<'_>) -> AskError {
+pub(crate) fn nonsense(report: &Report<'_>) -> AskError {
     AskError::Nonsense(format!("{report:?} out of turn"))
 }

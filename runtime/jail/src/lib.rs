@@ -18,13 +18,15 @@
 //! Other systems have no jail yet: there, attempts run in the peer's own process, as [`p2c2r_runtime::Sandbox`] does by
 //! itself, and [`Jail::protections`] says so.
 //!
-//! Modules, in reading order: [`jail`], `stock`, `process`, `message`, `channel`, `memory`, `confine`, `worker`.
+//! Modules, in reading order: [`jail`], `gpu`, `stock`, `process`, `message`, `channel`, `memory`, `confine`, `worker`.
 
 #[cfg(target_os = "linux")]
 mod blobs;
 #[cfg(target_os = "linux")]
 mod channel;
 mod confine;
+#[cfg(target_os = "linux")]
+mod gpu;
 #[cfg(target_os = "linux")]
 pub mod jail;
 #[cfg(not(target_os = "linux"))]

@@ -42,6 +42,12 @@ pub const SPARES: usize = 2;
 /// Bytes of blobs kept ready to be mapped into workers, beside those in use.
 pub const SHARED_BLOB_BYTES: u64 = 256 << 20;
 
+/// Kernels whose shaders a GPU worker keeps compiled.
+pub const GPU_KERNELS: usize = 32;
+
+/// Time a GPU worker has to open a session: it may compile the kernel's shaders first.
+pub const ATTACH: Duration = Duration::from_secs(10);
+
 /// Descriptors a worker may have open.
 pub const OPEN_FILES: u64 = 512;
 

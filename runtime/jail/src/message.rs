@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use p2c2r_runtime::{Execution, HostFault, LogLevel, LogLine, PathKind};
+use p2c2r_runtime::gpu::GpuFault;
+use p2c2r_runtime::{Execution, GpuInfo, HostFault, LogLevel, LogLine};
 use p2c2r_signing::{BlobId, Digest, Outcome, PublicKey, TraceRoot};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ use crate::confine::Protections;
 pub(crate) enum Role {
     Compile,
     Execute,
+    /// With software adapters, or without.
+    Gpu {
+        software: bool,
+    },
 }
 
 impl Role {
@@ -23,11 +28,15 @@ impl Role {
         match self {
             Self::Compile => "compile",
             Self::Execute => "execute",
+            Self::Gpu { software: true } => "gpu",
+            Self::Gpu { software: false } => "gpu-hardware",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Compile, Self::Execute].into_iter().find(|role| role.name() == name)
+        [Self::Compile, Self::Execute, Self::Gpu { software: true }, Self::Gpu { software: false }]
+            .into_iter()
+            .find(|role| role.name() == name)
     }
 }
 
@@ -39,9 +48,12 @@ pub(crate) enum Order<'a> {
     /// To an execute worker, once. Descriptors: module and code (sealed), windows for input and output. Without code, the
     /// reason why every run is `BadAbi`.
     Load { signer: PublicKey, module_bytes: u64, code: Result<u64, Cow<'a, str>>, input_bytes: u64, output_bytes: u64 },
-    /// To an execute worker that has loaded. Descriptors: blobs it has not been given yet (sealed).
+    /// To an execute worker that has loaded. Descriptors: blobs it has not been given yet (sealed); then, on the GPU path,
+    /// its line to the GPU worker and the window they share.
     #[serde(borrow)]
     Run(Run<'a>),
+    /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window.
+    Attach { signer: PublicKey, module_bytes: u64, window_bytes: u64, deadline: Duration },
 }
 
 /// One attempt.
@@ -53,7 +65,8 @@ pub(crate) struct Run<'a> {
     /// Blobs the worker may forget.
     pub(crate) forget: Vec<BlobId>,
     pub(crate) seed: [u8; 32],
-    pub(crate) path: Path,
+    /// Bytes of the window shared with the GPU worker, on the GPU path.
+    pub(crate) gpu: Option<u64>,
     pub(crate) max_units: u64,
     pub(crate) deadline: Duration,
 }
@@ -75,27 +88,92 @@ pub(crate) struct Blob {
     pub(crate) here: bool,
 }
 
-/// [`PathKind`] on the wire.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum Path {
-    Cpu,
-    Gpu,
-}
-
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report<'a> {
     /// The doors are shut.
-    Ready {
-        engine_id: Digest,
-        code_id: Digest,
-        protections: Protections,
-    },
+    Ready(About),
     /// Bytes of code in the window, why every run is `BadAbi`, or why the module is not for this host.
     Compiled(Result<Result<u64, String>, String>),
     Loaded(Result<(), String>),
+    /// Whether the session is open.
+    Attached(Result<(), Refusal>),
     #[serde(borrow)]
     Ran(Result<Ran<'a>, Fault>),
+}
+
+/// What a worker is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub(crate) engine_id: Digest,
+    /// Of a compile or execute worker.
+    pub(crate) code_id: Option<Digest>,
+    pub(crate) protections: Protections,
+    /// Of a GPU worker: its adapter, or why there is none.
+    pub(crate) adapter: Option<Result<Adapter, String>>,
+}
+
+/// [`GpuInfo`] on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Adapter {
+    name: String,
+    driver: String,
+    backend: String,
+    software: bool,
+    long_loops: bool,
+    numeric_class: Digest,
+}
+
+/// Why there is no session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// The kernel's shaders are not for this host.
+    Kernel(String),
+    /// The device is gone and there is no other.
+    Device(String),
+}
+
+/// From an execute worker to the GPU worker, on the line of one attempt: one call of the guest. Bytes written are in the
+/// window.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum GpuCall<'a> {
+    Create(i64),
+    Write {
+        handle: i32,
+        offset: i64,
+        bytes: u64,
+    },
+    Read {
+        handle: i32,
+        offset: i64,
+        bytes: u64,
+    },
+    Drop(i32),
+    Dispatch {
+        #[serde(borrow, with = "serde_bytes")]
+        name: &'a [u8],
+        groups: [u32; 3],
+        bindings: Vec<(u32, i32)>,
+    },
+    Trace,
+}
+
+/// And back: bytes read are in the window.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum GpuReply {
+    Status(i32),
+    Trace(Digest),
+    Fault(GpuTrouble),
+}
+
+/// [`GpuFault`] on the wire.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum GpuTrouble {
+    Lost(String),
+    Deadline,
+    OutOfMemory,
+    Refused(String),
+    Unavailable(String),
 }
 
 /// [`Execution`] on the wire.
@@ -130,20 +208,52 @@ pub(crate) enum Fault {
     Internal(String),
 }
 
-impl From<PathKind> for Path {
-    fn from(path: PathKind) -> Self {
-        match path {
-            PathKind::Cpu => Self::Cpu,
-            PathKind::Gpu => Self::Gpu,
+impl From<&GpuInfo> for Adapter {
+    fn from(info: &GpuInfo) -> Self {
+        Self {
+            name: info.adapter.clone(),
+            driver: info.driver.clone(),
+            backend: info.backend.clone(),
+            software: info.software,
+            long_loops: info.long_loops,
+            numeric_class: info.numeric_class,
         }
     }
 }
 
-impl From<Path> for PathKind {
-    fn from(path: Path) -> Self {
-        match path {
-            Path::Cpu => Self::Cpu,
-            Path::Gpu => Self::Gpu,
+impl From<Adapter> for GpuInfo {
+    fn from(adapter: Adapter) -> Self {
+        Self {
+            adapter: adapter.name,
+            driver: adapter.driver,
+            backend: adapter.backend,
+            software: adapter.software,
+            long_loops: adapter.long_loops,
+            numeric_class: adapter.numeric_class,
+        }
+    }
+}
+
+impl From<GpuFault> for GpuTrouble {
+    fn from(fault: GpuFault) -> Self {
+        match fault {
+            GpuFault::Lost(reason) => Self::Lost(reason),
+            GpuFault::Deadline => Self::Deadline,
+            GpuFault::OutOfMemory => Self::OutOfMemory,
+            GpuFault::Refused(reason) => Self::Refused(reason),
+            GpuFault::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<GpuTrouble> for GpuFault {
+    fn from(trouble: GpuTrouble) -> Self {
+        match trouble {
+            GpuTrouble::Lost(reason) => Self::Lost(reason),
+            GpuTrouble::Deadline => Self::Deadline,
+            GpuTrouble::OutOfMemory => Self::OutOfMemory,
+            GpuTrouble::Refused(reason) => Self::Refused(reason),
+            GpuTrouble::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }

@@ -8,27 +8,27 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use p2c2r_runtime::CancelFlag;
-use p2c2r_signing::Digest;
 
 use crate::channel::{Channel, ReceiveError};
-use crate::confine::Protections;
 use crate::limits::{CANCEL_EVERY, START};
-use crate::message::{Order, Report, Role};
+use crate::message::{About, Order, Report, Role};
+
+/// What graphics drivers and their loader are told by the environment.
+const DRIVER_VARIABLES: &[&str] =
+    &["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LOADER_DRIVERS_SELECT", "VK_LOADER_DRIVERS_DISABLE", "LP_NUM_THREADS"];
 
 /// A worker that has shut its doors. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Process {
-    child: Child,
-    channel: Channel,
+    newborn: Newborn,
     about: About,
 }
 
-/// What it said when it was ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct About {
-    pub(crate) engine_id: Digest,
-    pub(crate) code_id: Digest,
-    pub(crate) protections: Protections,
+/// A worker of which nothing is known yet.
+#[derive(Debug)]
+struct Newborn {
+    child: Child,
+    channel: Channel,
 }
 
 /// How long to wait for a report.
@@ -68,21 +68,20 @@ impl Process {
     /// The thread that calls this must live as long as the process: Linux kills it with the thread.
     pub(crate) fn start(program: &Path, role: Role) -> Result<Self, StartError> {
         let spawn = |source| StartError::Spawn { program: program.display().to_string(), source };
+        let not_ready = |source| StartError::Ready { program: program.display().to_string(), source };
         let (channel, theirs) = Channel::pair().map_err(spawn)?;
-        let child = Command::new(program)
-            .arg(role.name())
-            .env_clear()
-            .current_dir("/")
-            .stdin(theirs)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(spawn)?;
-        let about = About { engine_id: NONE, code_id: NONE, protections: Protections::default() };
-        let mut process = Self { child, channel, about };
-        process.about =
-            process.ready().map_err(|source| StartError::Ready { program: program.display().to_string(), source })?;
-        Ok(process)
+        let mut command = Command::new(program);
+        command.arg(role.name()).env_clear().current_dir("/");
+        if matches!(role, Role::Gpu { .. }) {
+            command.envs(std::env::vars_os().filter(|(name, _)| DRIVER_VARIABLES.iter().any(|known| name == known)));
+        }
+        command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(spawn)?;
+        // With it goes our copy of the worker's end: only then is its death the end of the line.
+        drop(command);
+        let mut newborn = Newborn { child, channel };
+        let about = newborn.ready().map_err(not_ready)?;
+        Ok(Self { newborn, about })
     }
 
     pub(crate) const fn about(&self) -> &About {
@@ -97,17 +96,19 @@ impl Process {
         patience: &Patience<'_>,
         hear: impl FnOnce(Report<'_>) -> Result<T, AskError>,
     ) -> Result<T, AskError> {
-        if let Err(error) = self.channel.send(order, descriptors) {
+        if let Err(error) = self.newborn.channel.send(order, descriptors) {
             // The usual reason is that there is nobody any more.
-            return Err(self.death().unwrap_or(AskError::System(error)));
+            return Err(died(&mut self.newborn.child).unwrap_or(AskError::System(error)));
         }
-        self.hear(patience, hear)
+        self.newborn.hear(patience, hear)
     }
+}
 
+impl Newborn {
     fn ready(&mut self) -> Result<About, AskError> {
         let patience = Patience { until: Instant::now() + START, cancel: None };
         self.hear(&patience, |report| match report {
-            Report::Ready { engine_id, code_id, protections } => Ok(About { engine_id, code_id, protections }),
+            Report::Ready(about) => Ok(about),
             other => Err(AskError::Nonsense(format!("{other:?} before it was ready"))),
         })
     }
@@ -139,21 +140,15 @@ impl Process {
             Err(ReceiveError::System(error)) => Err(died(child).unwrap_or(AskError::System(error))),
         }
     }
-
-    fn death(&mut self) -> Option<AskError> {
-        died(&mut self.child)
-    }
 }
 
-impl Drop for Process {
+impl Drop for Newborn {
     fn drop(&mut self) {
         // It may be gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
-
-const NONE: Digest = Digest::from_bytes([0; 32]);
 
 /// How a process ended, if it did.
 fn died(child: &mut Child) -> Option<AskError> {

@@ -28,6 +28,9 @@ struct Shared {
 struct Shelves {
     compile: Shelf,
     execute: Shelf,
+    gpu: Shelf,
+    /// Which adapters GPU workers take.
+    software_gpu: bool,
     /// Why the last start failed, until one succeeds.
     failure: Option<String>,
     /// Counts starts that failed, so that whoever waits sees a new one.
@@ -45,11 +48,13 @@ struct Shelf {
 }
 
 impl Stock {
-    /// Starts the thread, which starts `spares` execute workers; compile workers are started when asked for.
+    /// Starts the thread, which starts `spares` execute workers; the others are started when asked for.
     pub(crate) fn open(program: PathBuf, spares: usize) -> std::io::Result<Self> {
         let shelves = Shelves {
             compile: Shelf::default(),
             execute: Shelf { spares, ..Shelf::default() },
+            gpu: Shelf::default(),
+            software_gpu: true,
             failure: None,
             failures: 0,
             closed: false,
@@ -66,6 +71,9 @@ impl Stock {
     pub(crate) fn take(&self, role: Role, until: Instant) -> Result<Process, String> {
         let mut shelves = self.shared.lock();
         let failures = shelves.failures;
+        if let Role::Gpu { software } = role {
+            shelves.software_gpu = software;
+        }
         shelves.shelf(role).waiting += 1;
         self.shared.changed.notify_all();
         let taken = loop {
@@ -118,12 +126,14 @@ impl Shelves {
         match role {
             Role::Compile => &mut self.compile,
             Role::Execute => &mut self.execute,
+            Role::Gpu { .. } => &mut self.gpu,
         }
     }
 
     /// What to start next: first what somebody waits for.
     fn wanted(&self) -> Option<Role> {
-        let shelves = [(Role::Execute, &self.execute), (Role::Compile, &self.compile)];
+        let gpu = Role::Gpu { software: self.software_gpu };
+        let shelves = [(Role::Execute, &self.execute), (Role::Compile, &self.compile), (gpu, &self.gpu)];
         let short = |extra: fn(&Shelf) -> usize| {
             shelves.iter().find(|(_, shelf)| shelf.ready.len() < extra(shelf)).map(|(role, _)| *role)
         };
@@ -162,4 +172,5 @@ fn keep(shared: &Shared) {
     // The processes end here, with the thread that started them.
     shelves.compile.ready.clear();
     shelves.execute.ready.clear();
+    shelves.gpu.ready.clear();
 }

@@ -29,3 +29,6 @@ pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError};
 pub use pipeline::Shaders;
 pub use session::GpuSession;
+
+/// The status of a call that did what was asked.
+pub use p2c2r_abi::status::OK;

@@ -62,15 +62,20 @@ impl GpuSession {
         })
     }
 
+    /// The status that an access of `len` bytes at `offset` gets before a byte is copied, if it is refused.
+    #[must_use]
+    pub fn refuses(&self, handle: i32, offset: i64, len: u64) -> Option<i32> {
+        self.place(handle, offset, len).err()
+    }
+
     fn in_time(&self) -> Result<(), GpuFault> {
         self.device.check()?;
         if Instant::now() >= self.deadline { Err(GpuFault::Deadline) } else { Ok(()) }
     }
 
     /// The buffer and checked offset of an access of `len` bytes, or the status that refuses it.
-    fn place(&self, handle: i32, offset: i64, len: usize) -> Result<(&wgpu::Buffer, u64), i32> {
+    fn place(&self, handle: i32, offset: i64, len: u64) -> Result<(&wgpu::Buffer, u64), i32> {
         let live = self.buffers.find(handle).ok_or(status::HANDLE)?;
-        let len = len as u64;
         let Ok(offset) = u64::try_from(offset) else { return Err(status::RANGE) };
         if !offset.is_multiple_of(4) || !len.is_multiple_of(4) {
             return Err(status::INVALID);
@@ -118,7 +123,7 @@ impl GpuAttempt for GpuSession {
 
     fn buf_write(&mut self, handle: i32, offset: i64, src: &[u8]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let (buffer, mut offset) = match self.place(handle, offset, src.len()) {
+        let (buffer, mut offset) = match self.place(handle, offset, src.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
@@ -132,7 +137,7 @@ impl GpuAttempt for GpuSession {
 
     fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let (buffer, offset) = match self.place(handle, offset, dst.len()) {
+        let (buffer, offset) = match self.place(handle, offset, dst.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };

@@ -53,7 +53,7 @@ pub(super) fn working(role: Role) -> Result<(), String> {
     let mut rules = always()?;
     match role {
         Role::Compile => memory(&mut rules, Some(libc::PROT_EXEC))?,
-        Role::Execute => {
+        Role::Execute | Role::Gpu { .. } => {
             memory(&mut rules, None)?;
             // For the second filter.
             let set_filter = equals(0, u64::from(libc::SECCOMP_SET_MODE_FILTER))?;
@@ -62,14 +62,71 @@ pub(super) fn working(role: Role) -> Result<(), String> {
             rules.insert(libc::SYS_prctl, vec![rule(vec![no_new_privs])?]);
         }
     }
-    install(rules)
+    install(rules, SeccompAction::KillProcess, SeccompAction::Allow)
+}
+
+/// What a graphics driver has no business with. The list is one of refusals: which calls a driver does need differs from
+/// one to the next. They fail instead of ending the process, as drivers try things.
+const NEVER_GPU: &[c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_kill,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_capset,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
+
+/// For the GPU worker.
+pub(super) fn gpu() -> Result<(), String> {
+    let rules: Rules = NEVER_GPU.iter().map(|call| (*call, Vec::new())).collect();
+    install(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM.unsigned_abs()))
 }
 
 /// When the code is in place.
 pub(super) fn loaded() -> Result<(), String> {
     let mut rules = always()?;
     memory(&mut rules, Some(libc::PROT_EXEC))?;
-    install(rules)
+    install(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
 
 fn always() -> Result<Rules, String> {
@@ -97,9 +154,10 @@ fn memory(rules: &mut Rules, refused: Option<i32>) -> Result<(), String> {
     Ok(())
 }
 
-fn install(rules: Rules) -> Result<(), String> {
+/// `matched` for the calls of `rules`, `other` for all others.
+fn install(rules: Rules, other: SeccompAction, matched: SeccompAction) -> Result<(), String> {
     let arch = std::env::consts::ARCH.try_into().map_err(text)?;
-    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch).map_err(text)?;
+    let filter = SeccompFilter::new(rules, other, matched, arch).map_err(text)?;
     let program: BpfProgram = filter.try_into().map_err(text)?;
     apply_filter_all_threads(&program).map_err(text)
 }

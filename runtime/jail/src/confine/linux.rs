@@ -2,7 +2,10 @@
 
 use std::io;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    Scope, path_beneath_rules,
+};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
 };
@@ -42,14 +45,7 @@ pub(crate) fn begin() -> Result<(), ConfineError> {
 pub(crate) fn wall_off() -> Protections {
     let mut shut = Protections::default();
     shut.on("process", "own process, empty environment, no descriptor but its line to the peer");
-    match landlock() {
-        Ok(RulesetStatus::FullyEnforced) => shut.on("landlock", "no file, no port, no signal to others"),
-        Ok(RulesetStatus::PartiallyEnforced) => {
-            shut.on("landlock", "as far as this Linux knows it; files at least, from 5.13");
-        }
-        Ok(RulesetStatus::NotEnforced) => shut.off("landlock", "this Linux has none (5.13 or newer, enabled at boot)"),
-        Err(error) => shut.off("landlock", error.to_string()),
-    }
+    enforced(&mut shut, landlock(), "no file, no port, no signal to others");
     shut
 }
 
@@ -62,6 +58,20 @@ pub(crate) fn shut(role: Role, shut: &mut Protections) -> Result<(), ConfineErro
     filter::working(role).map_err(ConfineError::Seccomp)?;
     shut.on("seccomp", "system calls by allow-list; any other ends the process");
     Ok(())
+}
+
+/// For a GPU worker: drivers open devices, read their settings, compile and start threads, so less can be shut. No
+/// network, no program, no other process, no file of the owner.
+pub(crate) fn shut_gpu() -> Result<Protections, ConfineError> {
+    let mut shut = Protections::default();
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(system("not dumpable"))?;
+    for resource in [Resource::Core, Resource::Msgqueue] {
+        setrlimit(resource, Rlimit { current: Some(0), maximum: Some(0) }).map_err(system("resource limit"))?;
+    }
+    enforced(&mut shut, landlock_gpu(), "system libraries and graphics devices only, no port, no signal to others");
+    filter::gpu().map_err(ConfineError::Seccomp)?;
+    shut.on("seccomp", "no program, no network, no other process; what is refused fails");
+    Ok(shut)
 }
 
 /// After the kernel's code is in place: no memory of this process becomes executable any more.
@@ -79,7 +89,7 @@ fn close_inherited() -> io::Result<()> {
 fn limits(role: Role) -> Result<(), ConfineError> {
     let bytes = match role {
         Role::Compile => COMPILE_BYTES,
-        Role::Execute => EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES,
+        Role::Execute | Role::Gpu { .. } => EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES,
     };
     let mut all = vec![
         (Resource::Core, 0),
@@ -108,6 +118,44 @@ fn landlock() -> Result<RulesetStatus, landlock::RulesetError> {
         .create()?
         .restrict_self()?;
     Ok(status.ruleset)
+}
+
+/// Where drivers and their settings are.
+const DRIVER_FILES: &[&str] = &["/usr", "/lib", "/lib64", "/opt", "/etc", "/sys", "/run/opengl-driver"];
+
+/// What drivers talk to.
+const DEVICES: &[&str] =
+    &["/dev/dri", "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/kfd", "/dev/shm"];
+
+/// What drivers look up about the machine and themselves.
+const ABOUT: &[&str] = &["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver", "/dev/null", "/dev/urandom"];
+
+fn landlock_gpu() -> Result<RulesetStatus, landlock::RulesetError> {
+    let read = AccessFs::from_read(LANDLOCK);
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(LANDLOCK))?
+        .handle_access(AccessNet::from_all(LANDLOCK))?
+        .scope(Scope::from_all(LANDLOCK))?
+        .create()?
+        .add_rules(path_beneath_rules(
+            DRIVER_FILES.iter().chain(ABOUT),
+            read & !AccessFs::Execute | AccessFs::ReadFile,
+        ))?
+        .add_rules(path_beneath_rules(DEVICES, AccessFs::from_all(LANDLOCK)))?
+        .restrict_self()?;
+    Ok(status.ruleset)
+}
+
+fn enforced(shut: &mut Protections, status: Result<RulesetStatus, landlock::RulesetError>, detail: &str) {
+    match status {
+        Ok(RulesetStatus::FullyEnforced) => shut.on("landlock", detail),
+        Ok(RulesetStatus::PartiallyEnforced) => {
+            shut.on("landlock", "as far as this Linux knows it; files at least, from 5.13");
+        }
+        Ok(RulesetStatus::NotEnforced) => shut.off("landlock", "this Linux has none (5.13 or newer, enabled at boot)"),
+        Err(error) => shut.off("landlock", error.to_string()),
+    }
 }
 
 fn system(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> ConfineError {

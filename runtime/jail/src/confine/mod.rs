@@ -6,7 +6,7 @@ mod filter;
 mod linux;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{ConfineError, begin, forbid_new_code, shut, wall_off};
+pub(crate) use linux::{ConfineError, begin, forbid_new_code, shut, shut_gpu, wall_off};
 
 use serde::{Deserialize, Serialize};
 

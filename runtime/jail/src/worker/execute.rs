@@ -8,6 +8,7 @@ use bytes::Bytes;
 use p2c2r_runtime::{Attempt, Compiled, Execution, HostFault, Kernel, PathKind, Sandbox};
 use p2c2r_signing::{BlobId, PublicKey};
 
+use super::remote::RemoteGpu;
 use super::{WorkerError, reason, verified};
 use crate::channel::{Channel, Received};
 use crate::confine;
@@ -115,12 +116,17 @@ impl Bench<'_> {
             input,
             blobs,
             seed: run.seed,
-            path: PathKind::from(run.path),
+            path: if run.gpu.is_some() { PathKind::Gpu } else { PathKind::Cpu },
             max_units: run.max_units,
             deadline: run.deadline,
             cancel: None,
         };
-        Ok(self.sandbox.run(&self.kernel, attempt))
+        let Some(window_bytes) = run.gpu else { return Ok(self.sandbox.run(&self.kernel, attempt)) };
+        let (Some(line), Some(window)) = (descriptors.next(), descriptors.next()) else {
+            return Err(WorkerError::Order("no line to the gpu"));
+        };
+        let gpu = RemoteGpu::new(Channel::new(line), Window::from_parts(window, window_bytes));
+        Ok(self.sandbox.run_with_gpu(&self.kernel, attempt, Box::new(gpu)))
     }
 
     fn hand_over<'a>(&self, output: &'a [u8]) -> Result<Payload<'a>, WorkerError> {

@@ -2,11 +2,14 @@
 
 mod compile;
 mod execute;
+mod gpu;
+mod remote;
 
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use p2c2r_runtime::gpu::GpuOptions;
 use p2c2r_runtime::{GpuPolicy, Runaway, Sandbox, SandboxConfig, SandboxError};
 use p2c2r_signing::{PublicKey, TrustedKeys, VerifiedModule, verify_module};
 
@@ -14,7 +17,7 @@ use crate::channel::{Channel, ReceiveError};
 use crate::confine::{self, ConfineError, Protections};
 use crate::limits;
 use crate::memory;
-use crate::message::{Report, Role};
+use crate::message::{About, Report, Role};
 
 /// Bytes of a reason that is reported.
 const REASON_BYTES: usize = 4 << 10;
@@ -43,12 +46,15 @@ pub fn main() -> ExitCode {
     let ended = role.ok_or(WorkerError::Usage).and_then(|role| {
         confine::begin()?;
         let mut channel = Channel::new(line()?);
+        if let Role::Gpu { software } = role {
+            return gpu::serve(GpuOptions { software }, &mut channel);
+        }
         locked(role, move |sandbox, protections| {
-            let (engine_id, code_id) = (sandbox.engine_id(), sandbox.code_id());
-            channel.send(&Report::Ready { engine_id, code_id, protections }, &[])?;
+            let (engine_id, code_id) = (sandbox.engine_id(), Some(sandbox.code_id()));
+            channel.send(&Report::Ready(About { engine_id, code_id, protections, adapter: None }), &[])?;
             match role {
                 Role::Compile => compile::serve(sandbox, &mut channel),
-                Role::Execute => execute::serve(sandbox, &mut channel),
+                _ => execute::serve(sandbox, &mut channel),
             }
         })
     });

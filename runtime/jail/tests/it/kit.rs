@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use p2c2r_jail::{Jail, JailConfig, JailedKernel};
-use p2c2r_runtime::{Attempt, Execution, HostFault};
+use p2c2r_runtime::{Attempt, Execution, GpuPolicy, HostFault};
 use p2c2r_signing::{
     BlobId, Limits, Manifest, SecretKey, TrustedKeys, VerifiedModule, attach, sign_module, verify_module,
 };
 
 pub(crate) fn config() -> JailConfig {
-    JailConfig { workers: 4, ..JailConfig::new(PathBuf::from(env!("CARGO_BIN_EXE_p2c2r-worker"))) }
+    let gpu = GpuPolicy::Off;
+    JailConfig { workers: 4, gpu, ..JailConfig::new(PathBuf::from(env!("CARGO_BIN_EXE_p2c2r-worker"))) }
 }
 
 /// One for all tests that do not ask for their own.
@@ -54,9 +55,13 @@ pub(crate) const ECHO: &str = "(drop (call $input_read (i32.const 0) (i32.const 
 pub(crate) const SPIN: &str = "(loop (br 0))";
 
 pub(crate) fn module(wat: &str, manifest: &Manifest) -> VerifiedModule {
+    with_shaders(wat, manifest, &[])
+}
+
+pub(crate) fn with_shaders(wat: &str, manifest: &Manifest, shaders: &[(String, String)]) -> VerifiedModule {
     let wasm = wat::parse_str(wat).unwrap();
     let key = SecretKey::generate();
-    let signed = sign_module(&attach(&wasm, manifest, &[]).unwrap(), &key).unwrap();
+    let signed = sign_module(&attach(&wasm, manifest, shaders).unwrap(), &key).unwrap();
     verify_module(signed, &TrustedKeys::from(key.public())).unwrap()
 }
 

@@ -4,5 +4,6 @@
 
 mod canary;
 mod endings;
+mod gpu;
 mod kit;
 mod results;

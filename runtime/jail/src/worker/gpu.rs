@@ -1,0 +1,129 @@
+//! The GPU worker: adapter and driver, with nothing of a guest but its shaders and buffers. Attempts talk to it on lines of
+//! their own, each on a thread; the supervisor only has sessions opened.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use p2c2r_runtime::engine_id;
+use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, OK, Shaders, limits::COPY_BYTES};
+use p2c2r_signing::ModuleId;
+
+use super::{WorkerError, reason, verified};
+use crate::channel::{Channel, ReceiveError, Received};
+use crate::confine;
+use crate::limits::GPU_KERNELS;
+use crate::memory::Window;
+use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Refusal, Report};
+
+/// Kernels whose shaders are compiled, most recently used last.
+#[derive(Default)]
+struct Prepared(Vec<(ModuleId, Result<Shaders, String>)>);
+
+pub(super) fn serve(options: GpuOptions, channel: &mut Channel) -> Result<(), WorkerError> {
+    let protections = confine::shut_gpu()?;
+    let gpu = Gpu::open(options).map_err(reason);
+    let adapter = gpu.as_ref().map(|gpu| Adapter::from(gpu.info())).map_err(Clone::clone);
+    let about = About { engine_id: engine_id(), code_id: None, protections, adapter: Some(adapter) };
+    channel.send(&Report::Ready(about), &[])?;
+    let Ok(gpu) = gpu else { return Ok(()) };
+    let mut prepared = Prepared::default();
+    loop {
+        let Received { message, descriptors } = channel.receive()?;
+        let (Order::Attach { signer, module_bytes, window_bytes, deadline }, Ok([module, line, window])) =
+            (message, <[_; 3]>::try_from(descriptors))
+        else {
+            return Err(WorkerError::Order("not an attempt to serve"));
+        };
+        let ends = Instant::now() + deadline;
+        let attached = verified(&module, module_bytes, signer).map_err(Refusal::Kernel).and_then(|module| {
+            let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
+            let shaders = prepared.shaders(module.id(), || gpu.prepare(&module).map_err(reason));
+            let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
+            let session = GpuSession::new(&gpu, &shaders.map_err(Refusal::Kernel)?, &limits, ends);
+            let window = Window::from_parts(window, window_bytes);
+            attach(session.map_err(|fault| device(&fault))?, line, window).map_err(|error| device(&error))
+        });
+        channel.send(&Report::Attached(attached), &[])?;
+    }
+}
+
+impl Prepared {
+    fn shaders(&mut self, id: ModuleId, prepare: impl FnOnce() -> Result<Shaders, String>) -> Result<Shaders, String> {
+        let known = self.0.iter().position(|(known, _)| *known == id).map(|at| self.0.remove(at));
+        let (_, shaders) = known.unwrap_or_else(|| (id, prepare()));
+        if self.0.len() >= GPU_KERNELS {
+            drop(self.0.remove(0));
+        }
+        self.0.push((id, shaders.clone()));
+        shaders
+    }
+}
+
+/// Serves the session on a thread of its own, until its line or its deadline ends.
+fn attach(mut session: GpuSession, line: OwnedFd, window: Window) -> std::io::Result<()> {
+    std::thread::Builder::new().name("p2c2r-gpu-attempt".to_owned()).spawn(move || {
+        let mut line = Channel::new(line);
+        while let Ok(reply) = answer(&mut session, &mut line, &window) {
+            if line.send(&reply, &[]).is_err() || matches!(reply, GpuReply::Fault(_)) {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn answer(session: &mut GpuSession, line: &mut Channel, window: &Window) -> Result<GpuReply, ReceiveError> {
+    let status = match line.receive::<GpuCall<'_>>()?.message {
+        GpuCall::Create(bytes) => session.buf_create(bytes),
+        GpuCall::Write { handle, offset, bytes } => write(session, window, handle, offset, bytes),
+        GpuCall::Read { handle, offset, bytes } => read(session, window, handle, offset, bytes),
+        GpuCall::Drop(handle) => session.buf_drop(handle),
+        GpuCall::Dispatch { name, groups, bindings } => session.dispatch(name, groups, &bindings),
+        GpuCall::Trace => {
+            return Ok(session.trace().map_or_else(|fault| GpuReply::Fault(fault.into()), GpuReply::Trace));
+        }
+    };
+    Ok(status.map_or_else(|fault| GpuReply::Fault(fault.into()), GpuReply::Status))
+}
+
+fn write(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuFault> {
+    pieces(session, (handle, offset, bytes), |session, at, piece| {
+        window.read(at, piece).map_err(shared_memory)?;
+        session.buf_write(handle, offset.saturating_add_unsigned(at), piece)
+    })
+}
+
+fn read(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuFault> {
+    pieces(session, (handle, offset, bytes), |session, at, piece| {
+        let status = session.buf_read(handle, offset.saturating_add_unsigned(at), piece)?;
+        window.write(at, piece).map_err(shared_memory)?;
+        Ok(status)
+    })
+}
+
+/// Copies piece by piece, once the whole is known to be in range: what a guest names is not what this process allocates.
+fn pieces(
+    session: &mut GpuSession,
+    (handle, offset, bytes): (i32, i64, u64),
+    mut copy: impl FnMut(&mut GpuSession, u64, &mut [u8]) -> Result<i32, GpuFault>,
+) -> Result<i32, GpuFault> {
+    let refused = session.refuses(handle, offset, bytes);
+    if refused.is_some() || bytes == 0 {
+        // Device and deadline are looked at first, as for any other access.
+        let status = session.buf_write(handle, offset, &[])?;
+        return Ok(refused.unwrap_or(status));
+    }
+    let most = COPY_BYTES as u64;
+    let mut piece = vec![0; bytes.min(most) as usize];
+    for at in (0..bytes).step_by(COPY_BYTES) {
+        let status = copy(session, at, &mut piece[..(bytes - at).min(most) as usize])?;
+        if status != OK {
+            return Ok(status);
+        }
+    }
+    Ok(OK)
+}
+
+fn shared_memory(error: std::io::Error) -> GpuFault {
+    GpuFault::Refused(format!("shared memory: {error}"))
+}
