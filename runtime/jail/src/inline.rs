@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use p2c2r_runtime::{
-    Attempt, Execution, GpuPolicy, HostFault, Kernel, PathKind, Runaway, Sandbox, SandboxConfig, SandboxError,
+    Attempt, Execution, GpuInfo, GpuPolicy, HostFault, Kernel, PathKind, Runaway, Sandbox, SandboxConfig, SandboxError,
 };
 use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
 
@@ -22,13 +22,15 @@ pub struct JailConfig {
     pub workers: u32,
     /// Not enforced here: compiling cannot be interrupted.
     pub compile: Duration,
+    /// Whether to look for a GPU.
+    pub gpu: GpuPolicy,
 }
 
 impl JailConfig {
-    /// Eight attempts at once, no cache.
+    /// Eight attempts at once, no cache, any GPU.
     #[must_use]
     pub const fn new(worker: PathBuf) -> Self {
-        Self { worker, cache_dir: None, workers: 8, compile: crate::limits::COMPILE }
+        Self { worker, cache_dir: None, workers: 8, compile: crate::limits::COMPILE, gpu: GpuPolicy::Auto }
     }
 
     /// Where the worker's program would be.
@@ -43,6 +45,9 @@ impl JailConfig {
 /// The sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum JailError {
+    /// The system does not tell where this program is.
+    #[error("where this program is: {0}")]
+    Program(io::Error),
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -74,7 +79,7 @@ impl Jail {
     /// [`JailError`] says what is wrong.
     pub fn start(config: JailConfig) -> Result<Self, JailError> {
         let (cache_dir, workers) = (config.cache_dir, config.workers);
-        let config = SandboxConfig { cache_dir, gpu: GpuPolicy::Off, workers, runaway: Runaway::Interrupted };
+        let config = SandboxConfig { cache_dir, gpu: config.gpu, workers, runaway: Runaway::Interrupted };
         let mut protections = Protections::default();
         let why = format!("not built for {} yet: kernels run in the peer's own process", std::env::consts::OS);
         ["process", "limits", "file and network rules", "system call filter"]
@@ -93,6 +98,24 @@ impl Jail {
     #[must_use]
     pub fn classes(&self) -> Vec<(ClassId, PathKind)> {
         self.sandbox.classes()
+    }
+
+    /// The adapter in use.
+    #[must_use]
+    pub fn gpu_info(&self) -> Option<&GpuInfo> {
+        self.sandbox.gpu_info()
+    }
+
+    /// Why there is no GPU, if there is none.
+    #[must_use]
+    pub fn gpu_missing(&self) -> Option<&str> {
+        self.sandbox.gpu_missing()
+    }
+
+    /// What stands between the graphics driver and the rest of the machine, if there is a GPU.
+    #[must_use]
+    pub fn gpu_protections(&self) -> Option<&Protections> {
+        self.gpu_info().map(|_| &self.protections)
     }
 
     /// What stands between kernels and this machine.

@@ -70,6 +70,9 @@ pub enum JailError {
         /// The bound.
         max: u32,
     },
+    /// The system does not tell where this program is.
+    #[error("where this program is: {0}")]
+    Program(io::Error),
     /// The worker's program is not there.
     #[error("{}: the program that runs kernels is missing; install it beside this one", .0.display())]
     Missing(PathBuf),

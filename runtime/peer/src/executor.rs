@@ -1,4 +1,4 @@
-//! What runs an attempt. The peer's own program knows only [`SandboxExecutor`]; the trait is the seam for tests and for
+//! What runs an attempt. The peer's own program knows only [`JailExecutor`]; the trait is the seam for tests and for
 //! programs that study what the network does to a peer that answers otherwise.
 
 use std::collections::VecDeque;
@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use p2c2r_jail::{Jail, JailConfig, JailError, JailedKernel, LoadError};
 use p2c2r_protocol::message::{Fault, OfferedClass, Path};
-use p2c2r_runtime::{Attempt, CancelFlag, HostFault, Kernel, LoadError, PathKind, Sandbox, seed_for};
+use p2c2r_runtime::{Attempt, CancelFlag, GpuPolicy, HostFault, PathKind, seed_for};
 use p2c2r_signing::{
     AttemptNonce, BlobId, ClassId, InputDigest, ModuleId, Outcome, TaskId, TraceRoot, VerifiedModule, input_digest,
 };
 
+use crate::config::PeerConfig;
 use crate::limits;
 
 /// An attempt with everything it needs at hand.
@@ -69,15 +71,15 @@ pub trait Executor: Send + Sync + 'static {
     fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault>;
 }
 
-/// Runs attempts in the sandbox and answers with what came out.
-pub struct SandboxExecutor {
-    sandbox: Sandbox,
+/// Runs attempts in the jail and answers with what came out.
+pub struct JailExecutor {
+    jail: Jail,
     classes: Vec<OfferedClass>,
     /// Compiled kernels, most recently used last. A cell is filled by the first to need it; the others wait for it.
     kernels: Mutex<VecDeque<(ModuleId, LoadCell)>>,
 }
 
-type LoadCell = Arc<OnceLock<Result<Kernel, LoadError>>>;
+type LoadCell = Arc<OnceLock<Result<JailedKernel, LoadError>>>;
 
 impl Assignment {
     /// Digest of input, blobs and seed.
@@ -88,21 +90,37 @@ impl Assignment {
     }
 }
 
-impl SandboxExecutor {
-    /// Runs attempts in `sandbox`.
+impl JailExecutor {
+    /// Sets up the jail a configuration asks for. Looking for a GPU and probing it takes up to a second or so.
+    ///
+    /// # Errors
+    /// [`JailError`] says what is missing.
+    pub fn start(config: &PeerConfig) -> Result<Self, JailError> {
+        let worker = JailConfig::worker_beside_me().map_err(JailError::Program)?;
+        let jail = Jail::start(JailConfig {
+            cache_dir: Some(config.data.join("compiled")),
+            gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
+            // One more for quick attempts on the network's thread.
+            workers: u32::from(config.workers) + 1,
+            ..JailConfig::new(worker)
+        })?;
+        Ok(Self::new(jail))
+    }
+
+    /// Runs attempts in `jail`.
     #[must_use]
-    pub fn new(sandbox: Sandbox) -> Self {
+    pub fn new(jail: Jail) -> Self {
         let path = |kind| match kind {
             PathKind::Cpu => Path::Cpu,
             PathKind::Gpu => Path::Gpu,
         };
         let classes =
-            sandbox.classes().into_iter().map(|(class, kind)| OfferedClass { class, path: path(kind) }).collect();
-        Self { sandbox, classes, kernels: Mutex::default() }
+            jail.classes().into_iter().map(|(class, kind)| OfferedClass { class, path: path(kind) }).collect();
+        Self { jail, classes, kernels: Mutex::default() }
     }
 
-    fn kernel(&self, module: &VerifiedModule) -> Result<Kernel, LoadError> {
-        self.cell(module.id()).get_or_init(|| self.sandbox.load(module)).clone()
+    fn kernel(&self, module: &VerifiedModule) -> Result<JailedKernel, LoadError> {
+        self.cell(module.id()).get_or_init(|| self.jail.load(module)).clone()
     }
 
     fn cell(&self, id: ModuleId) -> LoadCell {
@@ -125,13 +143,13 @@ impl SandboxExecutor {
     }
 }
 
-impl Executor for SandboxExecutor {
+impl Executor for JailExecutor {
     fn classes(&self) -> Vec<OfferedClass> {
         self.classes.clone()
     }
 
     fn device(&self) -> String {
-        match (self.sandbox.gpu_info(), self.sandbox.gpu_missing()) {
+        match (self.jail.gpu_info(), self.jail.gpu_missing()) {
             (Some(gpu), _) => format!("{} ({}, {})", gpu.adapter, gpu.backend, gpu.driver),
             (None, why) => format!("cpu only, no gpu: {}", why.unwrap_or("none found")),
         }
@@ -154,7 +172,8 @@ impl Executor for SandboxExecutor {
             deadline: assignment.deadline,
             cancel: Some(assignment.cancel.clone()),
         };
-        let execution = self.sandbox.run(&kernel, attempt).map_err(|fault| {
+        let ids: Vec<BlobId> = assignment.blobs.iter().map(|(id, _)| *id).collect();
+        let execution = self.jail.run(&kernel, &attempt, &ids).map_err(|fault| {
             tracing::debug!(task = %assignment.task.short(), %fault, "attempt ended without an outcome");
             wire_fault(&fault)
         })?;
@@ -167,9 +186,9 @@ impl Executor for SandboxExecutor {
     }
 }
 
-impl std::fmt::Debug for SandboxExecutor {
+impl std::fmt::Debug for JailExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SandboxExecutor").field("sandbox", &self.sandbox).finish_non_exhaustive()
+        f.debug_struct("JailExecutor").field("jail", &self.jail).finish_non_exhaustive()
     }
 }
 

@@ -9,12 +9,12 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use p2c2r_peer::{RunArgs, SandboxExecutor, run_peer};
-//! use p2c2r_runtime::{Sandbox, SandboxConfig};
+//! use p2c2r_peer::{JailExecutor, RunArgs, run_peer};
+
 //!
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = RunArgs { coordinator: Some("wss://play.example".into()), ..RunArgs::default() }.resolve()?;
-//! let executor = SandboxExecutor::new(Sandbox::new(SandboxConfig::default())?);
+//! let executor = JailExecutor::start(&config)?;
 //! run_peer(&config, Arc::new(executor), std::future::pending()).await?;
 //! # Ok(())
 //! # }
@@ -23,6 +23,7 @@
 
 pub mod benchmark;
 mod config;
+mod doctor;
 mod executor;
 mod fetch;
 mod file;
@@ -37,7 +38,8 @@ mod station;
 mod status;
 
 pub use config::{ConfigError, PeerConfig, RunArgs};
-pub use executor::{Answer, Assignment, Executor, SandboxExecutor};
+pub use doctor::Diagnosis;
+pub use executor::{Answer, Assignment, Executor, JailExecutor};
 pub use journal::Journal;
 pub use library::{AdmitError, Content, Holdings, Library};
 pub use peer::{AGENT, PeerError, run_peer, target};

@@ -51,8 +51,9 @@ pub const WORKER_STACK_BYTES: usize = 4 << 20;
 /// costs two thread switches, more than such an attempt itself.
 pub const QUICK: Duration = Duration::from_micros(150);
 
-/// Time after which an attempt on the network's thread is broken off and handed to a worker after all.
-pub const QUICK_DEADLINE: Duration = Duration::from_millis(2);
+/// Time after which an attempt on the network's thread is broken off, at the price of its worker, and handed to another
+/// thread after all. Well beyond what a busy machine does to a quick attempt.
+pub const QUICK_DEADLINE: Duration = Duration::from_millis(50);
 
 /// Kernels whose usual duration is remembered.
 pub const PACES: usize = 64;

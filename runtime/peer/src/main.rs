@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use p2c2r_peer::{Earnings, PeerConfig, RunArgs, SandboxExecutor, Status, benchmark, limits, run_peer, target};
+use p2c2r_peer::{Diagnosis, Earnings, JailExecutor, PeerConfig, RunArgs, Status, benchmark, limits, run_peer, target};
 use p2c2r_protocol::message::{PeerToServer, ServerToPeer};
-use p2c2r_runtime::{GpuPolicy, Sandbox, SandboxConfig};
+use p2c2r_runtime::GpuPolicy;
 use p2c2r_transport::{PeerSide, connect};
 use tracing_subscriber::EnvFilter;
 
@@ -36,6 +36,15 @@ enum Command {
     Earnings {
         #[command(flatten)]
         args: RunArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what stands between strangers' kernels and this machine, and what it has to offer
+    Doctor {
+        /// Leave the GPU alone
+        #[arg(long)]
+        no_gpu: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -69,6 +78,12 @@ fn main() -> Result<()> {
             println!("{}", if json { serde_json::to_string_pretty(&earnings)? } else { earnings.to_string() });
             Ok(())
         }
+        Command::Doctor { no_gpu, json } => {
+            let diagnosis = Diagnosis::make(if no_gpu { GpuPolicy::Off } else { GpuPolicy::Auto })?;
+            println!("{}", if json { serde_json::to_string_pretty(&diagnosis)? } else { diagnosis.to_string() });
+            anyhow::ensure!(diagnosis.protected(), "not all protections are on");
+            Ok(())
+        }
         Command::Benchmark => {
             println!("{} operations per microsecond on one thread", benchmark::measure(limits::BENCHMARK));
             Ok(())
@@ -77,15 +92,7 @@ fn main() -> Result<()> {
 }
 
 async fn run(config: PeerConfig) -> Result<()> {
-    let sandbox = Sandbox::new(SandboxConfig {
-        cache_dir: Some(config.data.join("compiled")),
-        gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
-        // One more for quick attempts on the network's thread.
-        workers: u32::from(config.workers) + 1,
-        ..SandboxConfig::default()
-    })
-    .context("setting up the sandbox")?;
-    let executor = Arc::new(SandboxExecutor::new(sandbox));
+    let executor = Arc::new(JailExecutor::start(&config).context("setting up the jail")?);
     let stop = stop_signal()?;
     Box::pin(run_peer(&config, executor, stop)).await?;
     Ok(())

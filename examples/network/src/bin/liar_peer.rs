@@ -8,9 +8,8 @@ use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use p2c2r_peer::{Answer, Assignment, Executor, RunArgs, SandboxExecutor, run_peer};
+use p2c2r_peer::{Answer, Assignment, Executor, JailExecutor, RunArgs, run_peer};
 use p2c2r_protocol::message::{Fault, OfferedClass};
-use p2c2r_runtime::{GpuPolicy, Sandbox, SandboxConfig};
 
 #[derive(Parser)]
 struct Cli {
@@ -25,7 +24,7 @@ enum Command {
     Run(RunArgs),
 }
 
-struct Liar(SandboxExecutor);
+struct Liar(JailExecutor);
 
 impl Executor for Liar {
     fn classes(&self) -> Vec<OfferedClass> {
@@ -53,19 +52,14 @@ fn main() -> Result<()> {
     let Command::Run(args) = Cli::parse().command;
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let config = args.resolve()?;
-    let sandbox = Sandbox::new(SandboxConfig {
-        cache_dir: Some(config.data.join("compiled")),
-        gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
-        workers: config.workers.into(),
-        ..SandboxConfig::default()
-    })?;
+    let executor = JailExecutor::start(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let stopped = async {
             terminate.recv().await;
         };
-        run_peer(&config, Arc::new(Liar(SandboxExecutor::new(sandbox))), stopped).await?;
+        run_peer(&config, Arc::new(Liar(executor)), stopped).await?;
         anyhow::Ok(())
     })
 }

@@ -99,13 +99,7 @@ async fn a_wrong_authority_is_said_at_once() {
     let mut config = setup.config(&host);
     std::fs::write(&config.ca, &other.ca_pem).unwrap();
     config.workers = 1;
-    let sandbox = p2c2r_runtime::Sandbox::new(p2c2r_runtime::SandboxConfig {
-        cache_dir: None,
-        gpu: p2c2r_runtime::GpuPolicy::Off,
-        workers: 1,
-        ..p2c2r_runtime::SandboxConfig::default()
-    });
-    let executor = std::sync::Arc::new(p2c2r_peer::SandboxExecutor::new(sandbox.unwrap()));
+    let executor = std::sync::Arc::new(p2c2r_peer::JailExecutor::start(&config).unwrap());
     let run = Box::pin(p2c2r_peer::run_peer(&config, executor, std::future::pending()));
     let (result, _) = tokio::join!(run, host.accept_nobody());
     match result {

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use p2c2r_peer::{Executor, PeerConfig, PeerError, RunArgs, SandboxExecutor, run_peer};
-use p2c2r_runtime::{GpuPolicy, Sandbox, SandboxConfig};
+use p2c2r_peer::{Executor, JailExecutor, PeerConfig, PeerError, RunArgs, run_peer};
 use p2c2r_signing::SecretKey;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -42,8 +41,8 @@ impl Setup {
     }
 
     pub(crate) fn start(&self, coordinator: &Coordinator) -> Running {
-        let config = SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 2, ..SandboxConfig::default() };
-        self.start_with(coordinator, Arc::new(SandboxExecutor::new(Sandbox::new(config).unwrap())))
+        let executor = JailExecutor::start(&self.config(coordinator)).unwrap();
+        self.start_with(coordinator, Arc::new(executor))
     }
 
     pub(crate) fn start_with(&self, coordinator: &Coordinator, executor: Arc<dyn Executor>) -> Running {
