@@ -9,8 +9,9 @@ use p2c2r_signing::{Manifest, ModuleId, Profile, VerifiedModule};
 use wasmtime::{ExternType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::cache::Cache;
-use crate::engine::Plant;
+use crate::engine::{FEATURES, Plant};
 use crate::gpu::{Gpu, Shaders};
+use crate::rewrite::{Refusal, STACK_EXPORT, START_EXPORT, rewrite};
 use crate::state::State;
 use crate::{preflight, wasi};
 
@@ -58,6 +59,10 @@ pub(crate) struct Ready {
     pub(crate) pre: InstancePre<State>,
     pub(crate) memory: ModuleExport,
     pub(crate) entry: Entry,
+    /// The global that counts the logical stack, where it is counted.
+    pub(crate) stack: Option<ModuleExport>,
+    /// The module has a start function that the host calls.
+    pub(crate) host_starts: bool,
     /// Bills one unit an attempt: a WASI program that does not know of `charge`.
     pub(crate) flat_unit: bool,
     from_cache: bool,
@@ -158,7 +163,12 @@ fn compile(
         if let Err(error) = Module::validate(engine, module.bytes()) {
             return Ok(Err(format!("{error:#}")));
         }
-        Module::from_binary(engine, module.bytes()).map(Ok).map_err(|error| LoadError::Compile(format!("{error:#}")))
+        let bytes = match rewrite(module.bytes(), FEATURES) {
+            Ok(bytes) => bytes,
+            Err(Refusal::BadAbi(reason)) => return Ok(Err(reason)),
+            Err(Refusal::Load(error)) => return Err(error),
+        };
+        Module::from_binary(engine, &bytes).map(Ok).map_err(|error| LoadError::Compile(format!("{error:#}")))
     }));
     let compiled = compiled.unwrap_or_else(|_| Err(LoadError::Compile("panicked".to_owned())))?;
     if let (Some(cache), Ok(compiled)) = (cache, &compiled) {
@@ -203,6 +213,8 @@ fn link(manifest: &Manifest, plant: &Arc<Plant>, module: &Module, from_cache: bo
         plant: Arc::clone(plant),
         pre: linker.instantiate_pre(module).map_err(|error| format!("{error:#}"))?,
         memory: module.get_export_index(MEMORY_EXPORT).ok_or("no memory export")?,
+        stack: module.get_export_index(STACK_EXPORT),
+        host_starts: module.get_export_index(START_EXPORT).is_some(),
         flat_unit: matches!(entry, Entry::Wasi) && !charges,
         entry,
         from_cache,
