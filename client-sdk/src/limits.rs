@@ -28,7 +28,7 @@ pub const LOCAL_QUEUE: usize = 256;
 pub const LOCAL_THREADS: usize = 64;
 
 /// Bytes of stack of a local thread: what the sandbox asks for, twice.
-pub const LOCAL_STACK_BYTES: usize = 2 << 20;
+pub const LOCAL_STACK_BYTES: usize = 4 << 20;
 
 /// First and longest pause between two tries to connect.
 pub const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(15));

@@ -167,7 +167,9 @@ pub enum HostFault {
     /// The host could not give memory that the manifest allows.
     #[error("host out of memory: {0}")]
     OutOfMemory(String),
-    /// The native stack ended. Its depth differs between engines, so it says nothing about the kernel.
+    /// The native stack ended before the logical one ([`crate::limits::STACK_SLOTS`]). Its depth differs between engines,
+    /// so it says nothing about the kernel; only a function whose frame the compiler makes several times larger than its
+    /// locals gets here.
     #[error("native stack of {bytes} bytes exhausted")]
     StackOverflow {
         /// Bytes a guest may use, [`crate::limits::WASM_STACK_BYTES`].

@@ -6,7 +6,10 @@ use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
 use p2c2r_signing::{Digest, Manifest};
 use wasmtime::{Config, Enabled, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures};
 
-use crate::limits::{INSTANCE_BYTES, KEEP_RESIDENT_BYTES, TABLE_ELEMENTS, TABLES, WASM_STACK_BYTES};
+use crate::limits::{
+    FRAME_SLOTS, INSTANCE_BYTES, KEEP_RESIDENT_BYTES, STACK_SLOTS, TABLE_ELEMENTS, TABLES, UNCHARGED_SLOTS,
+    WASM_STACK_BYTES,
+};
 use crate::sandbox::Runaway;
 use crate::state::State;
 use crate::ticker::Ticker;
@@ -19,7 +22,8 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 /// The wasi-common release behind the `wasi` profile: its errno values are visible to guests.
 const WASI_VERSION: &str = "46.0.3";
 
-/// Raised with every change of this crate that a guest can notice.
+/// Raised with every change of this crate that a guest can notice, and with every change of what [`crate::rewrite`]
+/// makes of a module: compiled code is kept under the engine id.
 const HOST_REVISION: u32 = 2;
 
 const ENGINE_DOMAIN: &str = "P2C2R 2026-11-22 engine id v1";
@@ -69,7 +73,12 @@ pub(crate) struct Plant {
 
 impl Plant {
     pub(crate) fn new(metering: Metering, workers: u32, runaway: Runaway) -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config(metering, workers, runaway))?;
+        Self::with(&config(metering, workers, runaway), metering, workers, runaway)
+    }
+
+    /// Another configuration than everybody's is for tests only: it has another identity.
+    pub(crate) fn with(config: &Config, metering: Metering, workers: u32, runaway: Runaway) -> wasmtime::Result<Self> {
+        let engine = Engine::new(config)?;
         let mut core = Linker::new(&engine);
         host::link(&mut core)?;
         let mut wasi = Linker::new(&engine);
@@ -113,6 +122,7 @@ pub fn engine_id() -> Digest {
         format!("arch {}", std::env::consts::ARCH),
         format!("features {:#x}", FEATURES.bits()),
         "nan canonical".to_owned(),
+        format!("stack {STACK_SLOTS} slots, {FRAME_SLOTS} a frame, {UNCHARGED_SLOTS} uncharged"),
         format!("memory {MEMORY_BYTES} in pages of {PAGE_BYTES}"),
         format!("tables {TABLES} of {TABLE_ELEMENTS}"),
     ]
@@ -123,7 +133,7 @@ pub fn engine_id() -> Digest {
 }
 
 /// The WebAssembly a kernel may use: what compilers emit by default, and SIMD.
-const FEATURES: WasmFeatures = WasmFeatures::FLOATS
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::MUTABLE_GLOBAL)
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -135,12 +145,13 @@ const FEATURES: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::EXTENDED_CONST);
 
-fn config(metering: Metering, workers: u32, runaway: Runaway) -> Config {
+pub(crate) fn config(metering: Metering, workers: u32, runaway: Runaway) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
 
-    // Determinism. NaN bits are the only place where core WebAssembly leaves a result open.
-    config.cranelift_nan_canonicalization(true);
+    // NaN bits are `crate::rewrite`'s: Cranelift would canonicalise after every instruction, and costs scalar code up to
+    // 2.6 times its time.
+    config.cranelift_nan_canonicalization(false);
 
     // An allow-list: what is not named is off, whatever wasmtime's default is now or later.
     config.wasm_features(WasmFeatures::all().difference(FEATURES), false).wasm_features(FEATURES, true);

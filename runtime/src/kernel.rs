@@ -9,8 +9,9 @@ use p2c2r_signing::{Manifest, ModuleId, Profile, VerifiedModule};
 use wasmtime::{Engine, ExternType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::cache::Cache;
-use crate::engine::Plant;
+use crate::engine::{FEATURES, Plant};
 use crate::gpu::{Gpu, Shaders};
+use crate::rewrite::{Refusal, STACK_EXPORT, START_EXPORT, rewrite};
 use crate::state::State;
 use crate::{preflight, wasi};
 
@@ -67,6 +68,10 @@ pub(crate) struct Ready {
     pub(crate) pre: InstancePre<State>,
     pub(crate) memory: ModuleExport,
     pub(crate) entry: Entry,
+    /// The global that counts the logical stack, where it is counted.
+    pub(crate) stack: Option<ModuleExport>,
+    /// The module has a start function that the host calls.
+    pub(crate) host_starts: bool,
     /// Bills one unit an attempt: a WASI program that does not know of `charge`.
     pub(crate) flat_unit: bool,
     from_cache: bool,
@@ -182,7 +187,12 @@ pub(crate) fn compile(module: &VerifiedModule, plant: &Plant) -> Result<Compiled
         if let Err(error) = Module::validate(engine, module.bytes()) {
             return Ok(Compiled::BadAbi(format!("{error:#}")));
         }
-        let code = engine.precompile_module(module.bytes());
+        let bytes = match rewrite(module.bytes(), FEATURES) {
+            Ok(bytes) => bytes,
+            Err(Refusal::BadAbi(reason)) => return Ok(Compiled::BadAbi(reason)),
+            Err(Refusal::Load(error)) => return Err(error),
+        };
+        let code = engine.precompile_module(&bytes);
         code.map(Compiled::Code).map_err(|error| LoadError::Compile(format!("{error:#}")))
     }));
     compiled.unwrap_or_else(|_| Err(LoadError::Compile("panicked".to_owned())))
@@ -232,6 +242,8 @@ fn link(manifest: &Manifest, plant: &Arc<Plant>, module: &Module, from_cache: bo
         plant: Arc::clone(plant),
         pre: linker.instantiate_pre(module).map_err(|error| format!("{error:#}"))?,
         memory: module.get_export_index(MEMORY_EXPORT).ok_or("no memory export")?,
+        stack: module.get_export_index(STACK_EXPORT),
+        host_starts: module.get_export_index(START_EXPORT).is_some(),
         flat_unit: matches!(entry, Entry::Wasi) && !charges,
         entry,
         from_cache,

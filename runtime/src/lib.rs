@@ -42,6 +42,7 @@ pub mod kernel;
 pub mod limits;
 mod log;
 mod preflight;
+mod rewrite;
 mod run;
 pub mod sandbox;
 mod state;

@@ -6,9 +6,26 @@ use std::time::Duration;
 /// Attempts at once in one [`crate::Sandbox`]; each reserves 4 GiB of address space, not memory.
 pub const WORKERS: u32 = 64;
 
-/// Bytes of native stack a guest may use. Threads of the standard library have 2 MiB and the main thread of Windows
-/// 1 MiB; host functions run on what is left. Passing it is a host fault.
-pub const WASM_STACK_BYTES: usize = 512 << 10;
+/// Slots of 8 bytes that calls which may recurse can take together, and any one function: 512 KiB, half of what C
+/// compilers give a thread by default, or 8,000 calls of a small function. Past it a kernel traps, at the same call on
+/// every machine.
+pub const STACK_SLOTS: u32 = 65_536;
+
+/// Slots a call takes besides what is in its function: return address, frame pointer, two saved registers. Also what
+/// bounds the number of calls.
+pub const FRAME_SLOTS: u32 = 4;
+
+/// Slots that calls which cannot recurse may take together without being counted. The longest such path of the largest
+/// kernel in the tree takes 1,469; a module with a longer one than this has all its calls counted.
+pub const UNCHARGED_SLOTS: u32 = 16_384;
+
+/// Bytes of native stack a guest may use: 2.4 times what [`STACK_SLOTS`] and [`UNCHARGED_SLOTS`] allow, as compilers
+/// keep more in a frame than WebAssembly shows (and usually less). Passing it is a host fault.
+pub const WASM_STACK_BYTES: usize = 1536 << 10;
+
+/// Bytes of stack a thread must have that runs a guest: the guest's, and 512 KiB for the host's functions below it.
+/// Threads of the standard library have as much; the main thread of Windows has half.
+pub const THREAD_STACK_BYTES: usize = 2 << 20;
 
 /// Elements of a module's table. The largest kernel in the tree has under 2,000; one element costs 8 bytes.
 pub const TABLE_ELEMENTS: usize = 65_536;
@@ -24,6 +41,13 @@ pub const FUNCTION_BYTES: usize = 512 << 10;
 
 /// Bytes of all function bodies; compiling takes about 2 s a MiB on one core.
 pub const CODE_BYTES: usize = 16 << 20;
+
+/// Bytes of one function after [`crate`] has rewritten it: a vector operation whose result is stored grows from 2 bytes
+/// to 30, but no compiler emits a function of nothing else.
+pub const REWRITTEN_FUNCTION_BYTES: usize = 4 * FUNCTION_BYTES;
+
+/// Bytes of all function bodies after they were rewritten.
+pub const REWRITTEN_CODE_BYTES: usize = 2 * CODE_BYTES;
 
 /// Types of a module.
 pub const TYPES: u32 = 10_000;

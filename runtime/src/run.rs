@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use p2c2r_signing::{Manifest, Outcome, Profile, TraceRoot};
-use wasmtime::Store;
+use p2c2r_signing::{Manifest, Outcome, Profile, TraceRoot, TrapCode};
+use wasmtime::{Instance, Store};
 
 use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
 use crate::ending::{Stop, classify};
@@ -14,16 +14,20 @@ use crate::host::gpu::host_fault;
 use crate::kernel::{Entry, Kernel, Ready};
 use crate::limits::DEADLINE;
 use crate::log::Log;
+use crate::rewrite::START_EXPORT;
 use crate::state::{Clock, GuestMemory, Output, State, Units};
 use crate::ticker::Ticker;
 use crate::trace;
 use crate::wasi::{self, Wasi};
 
+/// The GPU of an attempt, if it takes that path.
+pub(crate) type Opened = Result<Option<Box<dyn GpuAttempt>>, HostFault>;
+
 /// Runs `attempt` on the calling thread; `open` gives it its GPU.
 pub(crate) fn run(
     kernel: &Kernel,
     attempt: Attempt,
-    open: impl FnOnce(&Clock, PathKind) -> Result<Option<Box<dyn GpuAttempt>>, HostFault>,
+    open: impl FnOnce(&Clock, PathKind) -> Opened,
 ) -> Result<Execution, HostFault> {
     let started = Instant::now();
     attempt.check(kernel.manifest())?;
@@ -88,22 +92,30 @@ fn execute(
             if let Some(memory) = memory {
                 store.data_mut().memory = GuestMemory::Known(memory);
             }
-            let returned = match &ready.entry {
-                Entry::Core(name) => {
+            let procedure = |store: &mut Store<State>, name: &str| {
+                let function = instance.get_typed_func::<(), ()>(&mut *store, name).map_err(internal)?;
+                Ok::<_, HostFault>(function.call(store, ()))
+            };
+            let started = if ready.host_starts { procedure(&mut store, START_EXPORT)? } else { Ok(()) };
+            let failed_to_start = started.is_err();
+            let returned = match (started, &ready.entry) {
+                (Err(error), _) => Err(error),
+                (Ok(()), Entry::Core(name)) => {
                     let entry = instance.get_typed_func::<(), i32>(&mut store, name).map_err(internal)?;
                     entry.call(&mut store, ())
                 }
-                Entry::Wasi => {
-                    let entry = instance.get_typed_func::<(), ()>(&mut store, wasi::ENTRY).map_err(internal)?;
-                    entry.call(&mut store, ()).map(|()| 0)
-                }
+                (Ok(()), Entry::Wasi) => procedure(&mut store, wasi::ENTRY)?.map(|()| 0),
             };
             let outcome = match returned {
                 Ok(0) => Outcome::Output,
                 Ok(code) => Outcome::Failed(code),
                 Err(error) => classify(&error, plant.workers)?,
             };
-            (outcome, memory)
+            let stack_ended =
+                outcome == Outcome::Trap(TrapCode::Unreachable) && stack_ended(&instance, &mut store, ready);
+            let outcome = if stack_ended { Outcome::Trap(TrapCode::StackLimit) } else { outcome };
+            // A start function that fails is an instantiation that fails, whoever called it.
+            (outcome, memory.filter(|_| !failed_to_start))
         }
     };
     drop(awake);
@@ -128,13 +140,15 @@ fn execute(
     })
 }
 
+/// Whether the trap came from the count of the logical stack: nothing else leaves it below zero.
+fn stack_ended(instance: &Instance, store: &mut Store<State>, ready: &Ready) -> bool {
+    let Some(export) = &ready.stack else { return false };
+    let count = instance.get_module_export(&mut *store, export).and_then(wasmtime::Extern::into_global);
+    count.and_then(|count| count.get(store).i32()).is_some_and(|slots| slots < 0)
+}
+
 /// A session on an adapter of this process, if the attempt takes the GPU path.
-pub(crate) fn open_gpu(
-    kernel: &Kernel,
-    gpu: Option<&Gpu>,
-    path: PathKind,
-    clock: &Clock,
-) -> Result<Option<Box<dyn GpuAttempt>>, HostFault> {
+pub(crate) fn open_gpu(kernel: &Kernel, gpu: Option<&Gpu>, path: PathKind, clock: &Clock) -> Opened {
     if path == PathKind::Cpu {
         return Ok(None);
     }

@@ -203,7 +203,9 @@ impl Sandbox {
         Kernel::with_code(module, &self.plant(module)?, compiled, false, self.0.gpu.as_ref().ok())
     }
 
-    /// Runs one attempt on the calling thread, which needs a stack of at least 1 MiB.
+    /// Runs one attempt on the calling thread, which needs a stack of at least [`limits::THREAD_STACK_BYTES`]: with less, a
+    /// guest that uses what it may ends the process. The standard library's threads have that much, the main thread of
+    /// Windows has not.
     ///
     /// # Errors
     /// [`HostFault`] for whatever depends on this machine.

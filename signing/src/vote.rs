@@ -56,6 +56,8 @@ pub enum TrapCode {
     UnitsLimit = 11,
     /// A shader used up its loop budget.
     ShaderFuel = 12,
+    /// Calls nested deeper than the sandbox's logical stack.
+    StackLimit = 13,
 }
 
 impl Outcome {

@@ -44,7 +44,7 @@ pub const JOURNAL_SLACK_BYTES: u64 = 16 << 20;
 /// Worker threads; with the network's own thread they are as many as a sandbox serves at once.
 pub const WORKERS: u16 = 63;
 
-/// Stack of a worker thread, bytes: the sandbox asks for at least 1 MiB.
+/// Stack of a worker thread and of the network's, bytes: the sandbox asks for 2 MiB.
 pub const WORKER_STACK_BYTES: usize = 4 << 20;
 
 /// An attempt expected to take less than this runs on the network's thread: handing it to a worker and its answer back

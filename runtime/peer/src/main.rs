@@ -59,9 +59,16 @@ fn main() -> Result<()> {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,wgpu_core=warn,wgpu_hal=warn"));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    // Quick attempts run on the network's thread, and not every system gives the main thread the stack they may use.
+    let thread = std::thread::Builder::new().name("network".to_owned()).stack_size(limits::WORKER_STACK_BYTES);
+    let ended = thread.spawn(move || execute(cli.command))?.join();
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn execute(command: Command) -> Result<()> {
     // Attempts have threads of their own: one thread for the network is the shortest way through it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match cli.command {
+    match command {
         Command::Run(args) => runtime.block_on(run(args.resolve()?)),
         Command::Status { args, json } => {
             let status = Status::read(&args.data()?)?;

@@ -68,7 +68,8 @@ pub enum PeerError {
 }
 
 /// Runs a peer until `shutdown` completes; then it finishes or gives back what runs and returns. Needs a tokio runtime
-/// with time and I/O; attempts run on threads of their own, so one runtime thread is enough.
+/// with time and I/O; attempts run on threads of their own, so one runtime thread is enough. Quick ones run on that
+/// thread too, so it needs [`limits::WORKER_STACK_BYTES`] of stack.
 ///
 /// # Errors
 /// [`PeerError`] if it cannot be set up, or if its first connection fails for good (wrong certificate, refused key). Once

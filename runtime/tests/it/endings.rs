@@ -118,16 +118,6 @@ fn cancelling_ends_a_run() {
 }
 
 #[test]
-fn deep_recursion_is_a_fault_and_nothing_else_is_lost() {
-    let deep = r#"(module (memory (export "memory") 1)
-        (func $deep (param i32) (result i32) (i32.add (i32.const 1) (call $deep (i32.add (local.get 0) (i32.const 1)))))
-        (func (export "p2c2r_main") (result i32) (call $deep (i32.const 0))))"#;
-    let expected = HostFault::StackOverflow { bytes: limits::WASM_STACK_BYTES };
-    assert_eq!(try_run(deep, &manifest(), Attempt::new("")).unwrap_err(), expected);
-    assert_eq!(run(&core("")).outcome, Outcome::Output);
-}
-
-#[test]
 fn fuel_runs_out_at_the_same_place() {
     let metered = Manifest { fuel: Some(10_000), ..manifest() };
     let body = "(local $i i32)

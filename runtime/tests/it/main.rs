@@ -10,4 +10,6 @@ mod gpu;
 mod hostile;
 mod imports;
 mod kit;
+mod nan;
+mod stack;
 mod wasi;

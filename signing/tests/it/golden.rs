@@ -115,6 +115,7 @@ fn votes() {
         (Outcome::Output, "0000000000"),
         (Outcome::Failed(-2), "01feffffff"),
         (Outcome::Trap(TrapCode::ShaderFuel), "020c000000"),
+        (Outcome::Trap(TrapCode::StackLimit), "020d000000"),
         (Outcome::OutOfFuel, "0300000000"),
         (Outcome::BadAbi, "0400000000"),
     ] {

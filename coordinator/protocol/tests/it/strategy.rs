@@ -80,7 +80,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         Just(Outcome::Output),
         any::<i32>().prop_map(Outcome::Failed),
-        select(vec![TrapCode::Unreachable, TrapCode::OutputLimit, TrapCode::ShaderFuel]).prop_map(Outcome::Trap),
+        select(vec![TrapCode::Unreachable, TrapCode::OutputLimit, TrapCode::StackLimit]).prop_map(Outcome::Trap),
         Just(Outcome::OutOfFuel),
         Just(Outcome::BadAbi),
     ]

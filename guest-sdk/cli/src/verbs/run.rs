@@ -97,7 +97,8 @@ impl Run {
             ..Attempt::new(input)
         };
         let path = attempt.path;
-        let execution = sandbox.run(&kernel, attempt).context("no outcome, for a reason of this machine")?;
+        let execution = on_a_large_stack(|| sandbox.run(&kernel, attempt))?;
+        let execution = execution.context("no outcome, for a reason of this machine")?;
 
         let report = Report::new(&sandbox, &kernel, path, &execution, load);
         let to_stdout = self.output.as_deref() == Some(Path::new("-"));
@@ -178,6 +179,15 @@ impl Run {
             _ => format!("{size}; keep it with --output FILE"),
         }
     }
+}
+
+/// Runs on a thread with the stack that the sandbox asks for: the main thread has less on some systems.
+fn on_a_large_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(2 * p2c2r_runtime::limits::THREAD_STACK_BYTES);
+        let ended = thread.spawn_scoped(scope, run).context("cannot start a thread")?.join();
+        Ok(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 impl Report {
