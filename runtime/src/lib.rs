@@ -54,3 +54,4 @@ pub use attempt::{Attempt, CancelFlag, Execution, HostFault, LogLevel, LogLine, 
 pub use gpu::GpuInfo;
 pub use kernel::{Kernel, LoadError};
 pub use sandbox::{GpuPolicy, Sandbox, SandboxConfig, SandboxError};
+pub use wasi::WASI_IMPORTS;
