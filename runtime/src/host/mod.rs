@@ -32,7 +32,8 @@ mod tests {
     /// `(name: i32, name: i64) -> i32` without the names.
     fn types_only(signature: &str) -> String {
         let (parameters, result) = signature[1..].split_once(')').expect("a closing parenthesis");
-        let types: Vec<_> = parameters.split(", ").filter_map(|p| Some(p.split_once(": ")?.1)).collect();
+        // The longest come from `stringify!`, which breaks lines.
+        let types: Vec<_> = parameters.split(',').filter_map(|p| Some(p.split_once(':')?.1.trim())).collect();
         format!("({}){result}", types.join(", "))
     }
 
