@@ -2,6 +2,7 @@
 # Checks what P2C2R is built and run with and installs what is missing, saying so first:
 #   - rustc and cargo 1.95 or newer and a C compiler (checked; the compiler is installed on Debian)
 #   - a way to compile to WebAssembly: rustup's target, or Debian's compiler with the library sources
+#   - clang and a C library for WASI: the tests run C programs in the sandbox
 #   - a Vulkan driver: Mesa's software driver (lavapipe) when the machine has none
 # Does nothing, in well under a second, when all of it is there. Safe to run again at any time.
 set -euo pipefail
@@ -9,6 +10,8 @@ set -euo pipefail
 readonly RUST_MIN=1.95.0
 readonly WASM_TARGET=wasm32-unknown-unknown
 readonly WASM_PACKAGES="rustc-web cargo-web rust-web-src lld-19"
+# The last one has the compiler's run-time library for wasm32; its name carries clang's version.
+readonly WASI_PACKAGES="clang lld wasi-libc libclang-rt-dev-wasm32"
 readonly VULKAN_PACKAGES="mesa-vulkan-drivers libvulkan1"
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -89,6 +92,25 @@ check_wasm() {
     die "no $WASM_TARGET compiler; run 'rustup target add $WASM_TARGET', or on Debian 'apt-get install $WASM_PACKAGES'"
 }
 
+# ---- C for WASI ------------------------------------------------------------------------------------------------
+
+# Compiling is the only honest check: the pieces lie in different places everywhere.
+has_wasi_c() {
+    have clang && echo 'int main(void) { return 0; }' | clang --target=wasm32-wasi -x c - -o /dev/null 2>/dev/null
+}
+
+check_wasi_c() {
+    has_wasi_c && return
+    if can_apt; then
+        # shellcheck disable=SC2086 # a list of words
+        if apt_install "C compiler for WASI, to test the sandbox with C programs" $WASI_PACKAGES && has_wasi_c; then
+            return
+        fi
+    fi
+    # Not fatal: only tests need it, and they say so.
+    say "warning: clang cannot compile for wasm32-wasi; tests with C programs will not run. Install clang, lld and wasi-libc (Debian: $WASI_PACKAGES)"
+}
+
 # ---- Vulkan ----------------------------------------------------------------------------------------------------
 
 has_vulkan() {
@@ -119,5 +141,6 @@ check_vulkan() {
 check_rust
 check_c_compiler
 check_wasm
+check_wasi_c
 check_vulkan
 say "ready: $(rustc --version | cut -d ' ' -f 1-2)"

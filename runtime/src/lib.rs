@@ -57,3 +57,4 @@ pub use engine::{Metering, engine_id};
 pub use gpu::GpuInfo;
 pub use kernel::{Compiled, Kernel, LoadError};
 pub use sandbox::{GpuPolicy, Runaway, Sandbox, SandboxConfig, SandboxError, result_classes};
+pub use wasi::WASI_IMPORTS;

@@ -49,6 +49,23 @@ pub const REWRITTEN_FUNCTION_BYTES: usize = 4 * FUNCTION_BYTES;
 /// Bytes of all function bodies after they were rewritten.
 pub const REWRITTEN_CODE_BYTES: usize = 2 * CODE_BYTES;
 
+/// Locals that a module's functions declare, parameters not counted. A declaration takes four bytes and up to 50,000
+/// locals, and each costs the compiler time: without a bound 50,000 small functions would keep it for minutes.
+pub const LOCALS: u32 = 1_000_000;
+
+/// Blocks, loops and conditions of one function. Cranelift's time grows with their square: 130,000, which fit into
+/// 400 KB, take half a minute.
+pub const BLOCKS: u32 = 16_384;
+
+/// Loops of one function. Cranelift's time grows with their square as well, sooner: 16,384 take 20 s. Ray tracers and
+/// databases stay under a few hundred, inlining included.
+pub const LOOPS: u32 = 2_048;
+
+/// Parameters and results of one type. Each call and each branch passes that many values, and costs the compiler time
+/// for each: 500 calls with a thousand of both, 9 KB of code, take 14 s. C promises 127 parameters. It is no bound on time: 10,000
+/// calls with 64 of both still take 12 s.
+pub const TYPE_VALUES: u32 = 128;
+
 /// Types of a module.
 pub const TYPES: u32 = 10_000;
 

@@ -1,20 +1,26 @@
 //! Counts what a module has before the compiler sees it: compiling is the one thing here that cannot be interrupted.
 
 use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
-use wasmparser::{Parser, Payload};
+use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
 use crate::kernel::LoadError;
 use crate::limits::{
-    CODE_BYTES, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS, FUNCTION_BYTES, FUNCTIONS, GLOBALS, IMPORTS, TABLE_ELEMENTS,
-    TABLES, TYPES,
+    BLOCKS, CODE_BYTES, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS, FUNCTION_BYTES, FUNCTIONS, GLOBALS, IMPORTS, LOCALS,
+    LOOPS, TABLE_ELEMENTS, TABLES, TYPE_VALUES, TYPES,
 };
 
 /// Checks every count against its limit. A module that does not parse passes: validation will say why it is wrong.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
+    let mut locals = 0u64;
     for payload in Parser::new(0).parse_all(bytes) {
         let Ok(payload) = payload else { return Ok(()) };
         match payload {
-            Payload::TypeSection(s) => bound("types", s.count(), TYPES)?,
+            Payload::TypeSection(s) => {
+                bound("types", s.count(), TYPES)?;
+                for ty in s.into_iter_err_on_gc_types().map_while(Result::ok) {
+                    bound("values in one type", (ty.params().len() + ty.results().len()) as u64, TYPE_VALUES)?;
+                }
+            }
             Payload::ImportSection(s) => bound("imports", s.count(), IMPORTS)?,
             Payload::FunctionSection(s) => bound("functions", s.count(), FUNCTIONS)?,
             Payload::TableSection(s) => {
@@ -35,9 +41,36 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
             Payload::CodeSectionStart { size, .. } => bound("bytes of code", size, CODE_BYTES as u64)?,
             Payload::CodeSectionEntry(body) => {
                 bound("bytes in one function", body.range().len() as u64, FUNCTION_BYTES as u64)?;
+                check_locals(&body, &mut locals)?;
+                check_blocks(&body)?;
             }
             _ => {}
         }
+    }
+    Ok(())
+}
+
+/// Adds a function's locals to those before it.
+fn check_locals(body: &FunctionBody<'_>, locals: &mut u64) -> Result<(), LoadError> {
+    let Ok(groups) = body.get_locals_reader() else { return Ok(()) };
+    for (count, _) in groups.into_iter().map_while(Result::ok) {
+        *locals = locals.saturating_add(count.into());
+        bound("locals", *locals, LOCALS)?;
+    }
+    Ok(())
+}
+
+fn check_blocks(body: &FunctionBody<'_>) -> Result<(), LoadError> {
+    let Ok(operators) = body.get_operators_reader() else { return Ok(()) };
+    let (mut blocks, mut loops) = (0u32, 0u32);
+    for operator in operators.into_iter().map_while(Result::ok) {
+        match operator {
+            Operator::Block { .. } | Operator::If { .. } => blocks += 1,
+            Operator::Loop { .. } => (blocks, loops) = (blocks + 1, loops + 1),
+            _ => continue,
+        }
+        bound("blocks in one function", blocks, BLOCKS)?;
+        bound("loops in one function", loops, LOOPS)?;
     }
     Ok(())
 }

@@ -79,6 +79,25 @@ pub mod import {
     pub const BUF_DROP: &str = "buf_drop";
     /// `(name: i32, name_len: i32, x: i32, y: i32, z: i32, bindings: i32, count: i32) -> i32`
     pub const DISPATCH: &str = "dispatch";
+
+    /// Every import with its WebAssembly signature. A host that offers another set is not `p2c2r_v1`.
+    pub const ALL: [(&str, &str); 15] = [
+        (INPUT_LEN, "() -> i32"),
+        (INPUT_READ, "(offset: i32, dst: i32, len: i32) -> i32"),
+        (OUTPUT_WRITE, "(src: i32, len: i32) -> i32"),
+        (BLOB_COUNT, "() -> i32"),
+        (BLOB_LEN, "(index: i32) -> i64"),
+        (BLOB_READ, "(index: i32, offset: i64, dst: i32, len: i32) -> i32"),
+        (SEED, "(dst: i32)"),
+        (LOG, "(level: i32, src: i32, len: i32)"),
+        (CHARGE, "(units: i64)"),
+        (GPU_CAPS, "() -> i32"),
+        (BUF_CREATE, "(bytes: i64) -> i32"),
+        (BUF_WRITE, "(handle: i32, offset: i64, src: i32, len: i32) -> i32"),
+        (BUF_READ, "(handle: i32, offset: i64, dst: i32, len: i32) -> i32"),
+        (BUF_DROP, "(handle: i32) -> i32"),
+        (DISPATCH, "(name: i32, name_len: i32, x: i32, y: i32, z: i32, bindings: i32, count: i32) -> i32"),
+    ];
 }
 
 /// Results of imports that can fail. All are functions of the task alone, so every peer returns the same one;

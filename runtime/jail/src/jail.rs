@@ -51,8 +51,8 @@ impl JailConfig {
         let name = format!("p2c2r-worker{}", std::env::consts::EXE_SUFFIX);
         let mut path = std::env::current_exe()?;
         path.pop();
-        // Test programs lie one folder deeper than programs.
-        if !path.join(&name).exists() && path.ends_with("deps") {
+        // Tests and examples lie one folder deeper than programs.
+        if !path.join(&name).exists() && (path.ends_with("deps") || path.ends_with("examples")) {
             path.pop();
         }
         Ok(path.join(name))

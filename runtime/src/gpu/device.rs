@@ -262,10 +262,19 @@ impl Device {
             submission
         })?;
         self.wait(&submission, deadline)?;
-        match mapped.try_recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(GpuFault::Lost(format!("mapping failed: {error}"))),
-            Err(_) => return Err(GpuFault::Refused("mapping not finished after its submission was".to_owned())),
+        // Another thread's poll may have taken the news of the mapping and be about to pass it on.
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match mapped.recv_timeout(left.min(WAIT_SLICE)) {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => return Err(GpuFault::Lost(format!("mapping failed: {error}"))),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(GpuFault::Refused("the mapping was dropped".to_owned()));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => return Err(GpuFault::Deadline),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            self.wait(&submission, deadline)?;
         }
         self.guarded(|_, _| {
             stage.get_mapped_range(0..bytes).map(|view| dst.copy_from_slice(&view)).map_err(|e| e.to_string())

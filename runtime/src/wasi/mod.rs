@@ -22,6 +22,7 @@ use self::stdio::{Stdin, Streams, Writer};
 use crate::log::Log;
 use crate::state::Output;
 
+pub use self::imports::WASI_IMPORTS;
 pub(crate) use self::imports::link;
 
 /// Where a WASI command starts, `() -> ()`.

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use p2c2r_runtime::{Attempt, Execution, GpuPolicy, HostFault, Kernel, LoadError, Sandbox, SandboxConfig};
 use p2c2r_signing::{
-    Limits, Manifest, Profile, SecretKey, TrustedKeys, VerifiedModule, attach, sign_module, verify_module,
+    Limits, Manifest, Outcome, Profile, SecretKey, TrapCode, TrustedKeys, VerifiedModule, attach, sign_module,
+    verify_module,
 };
 
 /// Without GPU, with a worker for every test thread.
@@ -95,6 +96,102 @@ pub(crate) fn core(body: &str) -> String {
                 {body}
                 (i32.const 0)))"#
     )
+}
+
+/// An import as the tables of the contract list it, so that a new one cannot be forgotten.
+pub(crate) struct Import {
+    pub(crate) module: &'static str,
+    pub(crate) name: &'static str,
+    /// Names and WebAssembly types.
+    pub(crate) params: Vec<(&'static str, &'static str)>,
+    returns: Option<&'static str>,
+}
+
+/// The imports of `p2c2r_v1`.
+pub(crate) fn core_imports() -> Vec<Import> {
+    let import =
+        |(name, signature): &(&'static str, &'static str)| Import::new(p2c2r_abi::IMPORT_MODULE, name, signature);
+    p2c2r_abi::import::ALL.iter().map(import).collect()
+}
+
+/// The imports of `wasi_snapshot_preview1`.
+pub(crate) fn wasi_imports() -> Vec<Import> {
+    let import =
+        |(name, signature): &(&'static str, &'static str)| Import::new("wasi_snapshot_preview1", name, signature);
+    p2c2r_runtime::WASI_IMPORTS.iter().map(import).collect()
+}
+
+impl Import {
+    fn new(module: &'static str, name: &'static str, signature: &'static str) -> Self {
+        let (params, result) = signature.trim_start_matches('(').split_once(')').expect("a signature");
+        let params = params.split(',').filter_map(|p| p.split_once(':')).map(|(name, ty)| (name.trim(), ty.trim()));
+        Self { module, name, params: params.collect(), returns: result.strip_prefix(" -> ") }
+    }
+
+    /// A module of the import's profile with a page of memory, whose entry calls the import with `arguments` and
+    /// writes an i32 result to the output. `repeat` calls it for ever.
+    pub(crate) fn caller(&self, arguments: &[i64], repeat: bool) -> String {
+        let types: String = self.params.iter().map(|(_, ty)| format!(" {ty}")).collect();
+        let arguments: String =
+            self.params.iter().zip(arguments).map(|((_, ty), n)| format!("({ty}.const {n}) ")).collect();
+        let result = self.returns.map_or(String::new(), |ty| format!("(result {ty})"));
+        let call = format!("(call $it {arguments})");
+        let (module, name) = (self.module, self.name);
+        let wasi = module.starts_with("wasi");
+        // An iovec at 16 covers the bytes from 4096; the result of the call goes out through another at 32.
+        let put = if wasi {
+            "(drop (call $out (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 40)))"
+        } else {
+            "(drop (call $out (i32.const 8) (i32.const 4)))"
+        };
+        let once = match self.returns {
+            None => call.clone(),
+            Some("i32") => format!("(i32.store (i32.const 8) {call}) {put}"),
+            Some(_) => format!("(drop {call})"),
+        };
+        let body = match (repeat, self.returns) {
+            (false, _) => once,
+            (true, None) => format!("(loop $again {call} (br $again))"),
+            (true, Some(_)) => format!("(loop $again (drop {call}) (br $again))"),
+        };
+        let (out, entry, end) = if wasi {
+            (
+                r#"(import "wasi_snapshot_preview1" "fd_write" (func $out (param i32 i32 i32 i32) (result i32)))"#,
+                "_start",
+                "",
+            )
+        } else {
+            (
+                r#"(import "p2c2r_v1" "output_write" (func $out (param i32 i32) (result i32)))"#,
+                "p2c2r_main",
+                "(i32.const 0)",
+            )
+        };
+        let returns = if wasi { "" } else { "(result i32)" };
+        format!(
+            r#"(module
+                (import "{module}" "{name}" (func $it (param{types}) {result}))
+                {out}
+                (memory (export "memory") 1)
+                (data (i32.const 16) "\00\10\00\00\08\00\00\00")
+                (data (i32.const 32) "\08\00\00\00\04\00\00\00")
+                (func (export "{entry}") {returns} {body} {end}))"#
+        )
+    }
+
+    /// The manifest of the profile that offers this import.
+    pub(crate) fn manifest(&self) -> Manifest {
+        if self.module.starts_with("wasi") { wasi_manifest() } else { manifest() }
+    }
+}
+
+/// Endless recursion has ended in the one trap all engines agree on, long before the native stack did.
+#[track_caller]
+pub(crate) fn assert_stack_ended(result: &Result<Execution, HostFault>) {
+    match result {
+        Ok(execution) if execution.outcome == Outcome::Trap(TrapCode::StackLimit) => {}
+        other => panic!("deep recursion ended as {other:?}"),
+    }
 }
 
 /// The output as the numbers `$put` wrote.

@@ -1,12 +1,9 @@
 //! The `wasi` profile: programs that know nothing of P2C2R, on a world that is a function of the task.
 
-use std::fs;
-use std::process::Command;
-
 use p2c2r_runtime::{Attempt, Execution, LogLevel, limits};
-use p2c2r_signing::{Limits, Manifest, Outcome, TrapCode};
+use p2c2r_signing::{Outcome, TrapCode};
 
-use crate::kit::{numbers, run_with, sandbox, sign, wasi_manifest};
+use crate::kit::{numbers, run_with, wasi_manifest};
 
 /// Errno values of preview 1.
 const BADF: i32 = 8;
@@ -232,48 +229,4 @@ fn a_wasi_kernel_may_use_the_p2c2r_imports_too() {
 fn a_program_without_start_is_bad_abi() {
     let wat = r#"(module (memory (export "memory") 1) (func (export "p2c2r_main") (result i32) (i32.const 0)))"#;
     assert_eq!(run_with(wat, &wasi_manifest(), Attempt::new("")).outcome, Outcome::BadAbi);
-}
-
-/// An ordinary C program, compiled here: sorts the lines of its input.
-#[test]
-fn a_c_program_runs_unmodified() {
-    let source = r#"
-        #include <stdio.h>
-        #include <stdlib.h>
-        #include <string.h>
-        #include <time.h>
-        static int order(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-        int main(int argc, char **argv) {
-            char line[256], *lines[64];
-            int count = 0;
-            time_t now = time(NULL);
-            while (count < 64 && fgets(line, sizeof line, stdin)) lines[count++] = strdup(line);
-            qsort(lines, count, sizeof *lines, order);
-            for (int i = 0; i < count; i++) fputs(lines[i], stdout);
-            fprintf(stderr, "%d lines, year %d, fopen %s\n", count, 1900 + gmtime(&now)->tm_year,
-                fopen("/etc/passwd", "r") ? "works" : "fails");
-            return count == 3 ? 0 : 5;
-        }"#;
-    let dir = tempfile::tempdir().unwrap();
-    let (c, wasm) = (dir.path().join("sort.c"), dir.path().join("sort.wasm"));
-    fs::write(&c, source).unwrap();
-    let built = Command::new("clang").args(["--target=wasm32-wasi", "-O1", "-o"]).arg(&wasm).arg(&c).output();
-    match built {
-        Ok(built) if built.status.success() => {}
-        other => {
-            eprintln!(
-                "SKIPPED: no clang with wasi-libc (Debian: clang lld wasi-libc libclang-rt-14-dev-wasm32): {other:?}"
-            );
-            return;
-        }
-    }
-    let limits = Limits { memory_bytes: 4 << 20, ..wasi_manifest().limits };
-    let module = sign(&fs::read(&wasm).unwrap(), &Manifest { limits, ..wasi_manifest() }, &[]);
-    let kernel = sandbox().load(&module).unwrap();
-    assert_eq!(kernel.bad_abi(), None);
-    let execution = sandbox().run(&kernel, Attempt::new("pear\napple\nfig\n")).unwrap();
-    assert_eq!(execution.outcome, Outcome::Output, "{:?}", execution.log);
-    assert_eq!(String::from_utf8(execution.output).unwrap(), "apple\nfig\npear\n");
-    assert_eq!(execution.log[0].text, "3 lines, year 2000, fopen fails");
-    assert_eq!(sandbox().run(&kernel, Attempt::new("one\n")).unwrap().outcome, Outcome::Failed(5));
 }

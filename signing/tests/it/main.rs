@@ -1,6 +1,7 @@
 //! What the crate promises to everybody else, from outside.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod fuzz;
 mod golden;
 mod hostile;
 mod ids;

@@ -4,6 +4,9 @@
 
 mod canary;
 mod endings;
+mod generated;
 mod gpu;
+#[path = "../generated/mod.rs"]
+mod judges;
 mod kit;
 mod results;
