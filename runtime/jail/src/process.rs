@@ -71,7 +71,8 @@ impl Process {
         let not_ready = |source| StartError::Ready { program: program.display().to_string(), source };
         let (channel, theirs) = Channel::pair().map_err(spawn)?;
         let mut command = Command::new(program);
-        command.arg(role.name()).env_clear().current_dir("/");
+        // With more arenas, glibc's allocator opens a file of /proc the first time it gives memory back.
+        command.arg(role.name()).env_clear().env("MALLOC_ARENA_MAX", "1").current_dir("/");
         if matches!(role, Role::Gpu { .. }) {
             command.envs(std::env::vars_os().filter(|(name, _)| DRIVER_VARIABLES.iter().any(|known| name == known)));
         }

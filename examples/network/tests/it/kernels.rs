@@ -1,9 +1,10 @@
-//! The kernels as built and signed, in the sandbox: bit for bit what their own tests pinned natively.
+//! The kernels as built and signed, in the jail: bit for bit what their own tests pinned natively.
 
 use bytes::Bytes;
 use kernel_raytrace::{Frame, Mesh, Scene};
-use p2c2r_runtime::{Attempt, GpuPolicy, Kernel, PathKind, Sandbox, SandboxConfig};
-use p2c2r_signing::{Outcome, SecretKey, TrustedKeys, sign_module, verify_module};
+use p2c2r_jail::{Jail, JailConfig, JailedKernel};
+use p2c2r_runtime::{Attempt, GpuPolicy, PathKind};
+use p2c2r_signing::{BlobId, Outcome, SecretKey, TrustedKeys, sign_module, verify_module};
 use serde_json::Value;
 
 use crate::{built, root};
@@ -14,20 +15,21 @@ struct Case {
     blob: Option<Vec<u8>>,
 }
 
-fn load(sandbox: &Sandbox, name: &str) -> Kernel {
+fn load(jail: &Jail, name: &str) -> JailedKernel {
     let bytes = std::fs::read(built(root().join(format!("target/kernels/{name}.wasm")))).unwrap();
     let key = SecretKey::generate();
     let signed = sign_module(&bytes, &key).unwrap();
-    sandbox.load(&verify_module(signed, &TrustedKeys::from(key.public())).unwrap()).unwrap()
+    jail.load(&verify_module(signed, &TrustedKeys::from(key.public())).unwrap()).unwrap()
 }
 
-/// Runs every row of a kernel's golden file in the sandbox. `case` makes a row's input natively, as the kernel's test does.
+/// Runs every row of a kernel's golden file in the jail. `case` makes a row's input natively, as the kernel's test does.
 fn check(name: &str, case: impl Fn(&Value) -> Case) {
     let golden = root().join(format!("kernels/{name}/tests/golden/{name}.json"));
     let rows: Vec<Value> = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     assert!(rows.len() >= 3, "{name} has {} golden vectors", rows.len());
-    let sandbox = Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, ..SandboxConfig::default() }).unwrap();
-    let kernel = load(&sandbox, name);
+    let worker = built(JailConfig::worker_beside_me().unwrap());
+    let jail = Jail::start(JailConfig { gpu: GpuPolicy::Off, ..JailConfig::new(worker) }).unwrap();
+    let kernel = load(&jail, name);
     for row in &rows {
         let Case { input, blob } = case(row);
         let hex = |bytes: &[u8]| Value::from(blake3::hash(bytes).to_hex().as_str());
@@ -35,10 +37,11 @@ fn check(name: &str, case: impl Fn(&Value) -> Case) {
         if let Some(blob) = &blob {
             assert_eq!(hex(blob), row["blob"], "{name}: the blob of {row}");
         }
+        let ids: Vec<BlobId> = blob.iter().map(|blob| BlobId::of(blob)).collect();
         let blobs = blob.into_iter().map(Bytes::from).collect();
         let deadline = std::time::Duration::from_secs(120);
         let attempt = Attempt { blobs, deadline, path: PathKind::Cpu, ..Attempt::new(input) };
-        let execution = sandbox.run(&kernel, attempt).unwrap();
+        let execution = jail.run(&kernel, &attempt, &ids).unwrap();
         assert_eq!(execution.outcome, Outcome::Output, "{name}: {row}: {:?}", execution.log);
         assert_eq!(hex(&execution.output), row["output"], "{name}: the output of {row}");
         assert_eq!(Value::from(execution.units), row["units"], "{name}: the units of {row}");
@@ -50,7 +53,7 @@ fn number(value: &Value) -> u32 {
 }
 
 #[test]
-fn npc_is_bit_equal_native_and_sandboxed() {
+fn npc_is_bit_equal_native_and_jailed() {
     check("npc", |row| {
         let scenario = kernel_npc::scenario(u64::from(number(&row["seed"])), number(&row["agents"]) as usize);
         Case { input: scenario.input().unwrap(), blob: Some(scenario.blob()) }
@@ -58,7 +61,7 @@ fn npc_is_bit_equal_native_and_sandboxed() {
 }
 
 #[test]
-fn physics_is_bit_equal_native_and_sandboxed() {
+fn physics_is_bit_equal_native_and_jailed() {
     check("physics", |row| {
         let scene = kernel_physics::pile(number(&row["bodies"]) as usize, number(&row["steps"]));
         Case { input: scene.input().unwrap(), blob: None }
@@ -66,7 +69,7 @@ fn physics_is_bit_equal_native_and_sandboxed() {
 }
 
 #[test]
-fn raytrace_is_bit_equal_native_and_sandboxed() {
+fn raytrace_is_bit_equal_native_and_jailed() {
     check("raytrace", |row| {
         let [width, height, samples] = ["width", "height", "samples"].map(|field| number(&row[field]));
         let input = Frame::studio(width, height, samples).all_rows().to_bytes();
