@@ -18,7 +18,9 @@ use crate::limits::{DESCRIPTORS, MESSAGE_BYTES};
 #[derive(Debug)]
 pub(crate) struct Channel {
     socket: OwnedFd,
-    buffer: Vec<u8>,
+    outgoing: Vec<u8>,
+    /// Always as long as a message may be, so that receiving clears nothing.
+    incoming: Box<[u8]>,
 }
 
 /// A message with its descriptors.
@@ -55,14 +57,14 @@ impl Channel {
     }
 
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: Vec::new() }
+        Self { socket, outgoing: Vec::new(), incoming: vec![0; MESSAGE_BYTES].into() }
     }
 
     /// Sends, waiting for room if the other side has much to read.
     pub(crate) fn send(&mut self, message: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.buffer.clear();
-        self.buffer = postcard::to_extend(message, std::mem::take(&mut self.buffer)).map_err(io::Error::other)?;
-        let bytes = self.buffer.len();
+        self.outgoing.clear();
+        self.outgoing = postcard::to_extend(message, std::mem::take(&mut self.outgoing)).map_err(io::Error::other)?;
+        let bytes = self.outgoing.len();
         if bytes > MESSAGE_BYTES || descriptors.len() > DESCRIPTORS {
             return Err(io::Error::other(format!(
                 "a message of {bytes} bytes and {} descriptors, at most {MESSAGE_BYTES} and {DESCRIPTORS} are sent",
@@ -74,7 +76,8 @@ impl Channel {
         if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::Error::other("too many descriptors"));
         }
-        let sent = retry(|| sendmsg(&self.socket, &[IoSlice::new(&self.buffer)], &mut ancillary, SendFlags::NOSIGNAL))?;
+        let sent =
+            retry(|| sendmsg(&self.socket, &[IoSlice::new(&self.outgoing)], &mut ancillary, SendFlags::NOSIGNAL))?;
         if sent == bytes { Ok(()) } else { Err(io::Error::other("a message was cut")) }
     }
 
@@ -91,11 +94,10 @@ impl Channel {
 
     /// The next message; waits for it. It may borrow what it carries.
     pub(crate) fn receive<'a, M: Deserialize<'a>>(&'a mut self) -> Result<Received<M>, ReceiveError> {
-        self.buffer.resize(MESSAGE_BYTES, 0);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let got = retry(|| recvmsg(&self.socket, &mut [IoSliceMut::new(&mut self.buffer)], &mut ancillary, flags))?;
+        let got = retry(|| recvmsg(&self.socket, &mut [IoSliceMut::new(&mut self.incoming)], &mut ancillary, flags))?;
         let descriptors = ancillary
             .drain()
             .filter_map(|message| match message {
@@ -110,7 +112,7 @@ impl Channel {
         if got.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
             return Err(ReceiveError::Garbled("more than a message holds".to_owned()));
         }
-        match postcard::take_from_bytes(&self.buffer[..got.bytes]) {
+        match postcard::take_from_bytes(&self.incoming[..got.bytes]) {
             Ok((message, [])) => Ok(Received { message, descriptors }),
             Ok((_, rest)) => Err(ReceiveError::Garbled(format!("{} bytes too many", rest.len()))),
             Err(error) => Err(ReceiveError::Garbled(error.to_string())),

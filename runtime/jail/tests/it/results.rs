@@ -84,6 +84,19 @@ fn blobs_are_given_once_and_forgotten_in_time() {
 }
 
 #[test]
+fn as_many_blobs_as_a_task_may_have() {
+    let count =
+        "(drop (call $output_write (i32.const 0) (i32.const 0))) (call $charge (i64.extend_i32_u (call $blob_count)))";
+    let kernel = load(jail(), count);
+    let blobs = |count: usize| (0..count).map(|n| Bytes::from(n.to_le_bytes().to_vec())).collect();
+    let most = p2c2r_runtime::limits::BLOBS;
+    let execution = run(jail(), &kernel, &Attempt { blobs: blobs(most), ..Attempt::new("") }).unwrap();
+    assert_eq!(execution.units, most as u64);
+    let error = run(jail(), &kernel, &Attempt { blobs: blobs(most + 1), ..Attempt::new("") }).unwrap_err();
+    assert_eq!(error.to_string(), "number of blobs is 65, at most 64 is allowed");
+}
+
+#[test]
 fn what_breaks_the_contract_is_a_vote() {
     let no_entry = module(r#"(module (memory (export "memory") 1))"#, &manifest());
     let threads = module(
