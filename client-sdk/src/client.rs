@@ -1,6 +1,7 @@
 //! The handle a game holds.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread::JoinHandle;
@@ -28,6 +29,7 @@ pub struct ClientConfig {
     coordinator: Option<Coordinator>,
     budget: Credits,
     local: LocalPolicy,
+    cache: Option<PathBuf>,
     enabled: bool,
 }
 
@@ -78,6 +80,7 @@ impl ClientConfig {
             coordinator: None,
             budget: Credits::from_nano_usd(1_000_000_000),
             local: LocalPolicy::Threads { threads: 1, gpu: false },
+            cache: None,
             enabled: true,
         }
     }
@@ -93,6 +96,14 @@ impl ClientConfig {
     #[must_use]
     pub fn local(mut self, local: LocalPolicy) -> Self {
         self.local = local;
+        self
+    }
+
+    /// Folder for what local runs compile, with the key that authenticates it in the folder above. Without one, every start
+    /// of the game compiles the kernels it runs itself anew, which takes from milliseconds to seconds each.
+    #[must_use]
+    pub fn cache(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache = Some(dir.into());
         self
     }
 
@@ -130,7 +141,7 @@ impl Client {
                 Err(mpsc::error::TrySendError::Full(command)) => drop(sender.blocking_send(command)),
             }
         });
-        let pool = Pool::start(config.local, report).map_err(StartError::Thread)?;
+        let pool = Pool::start(config.local, config.cache, report).map_err(StartError::Thread)?;
         let rules = Rules {
             session: u64::from_le_bytes(session),
             budget: config.budget,

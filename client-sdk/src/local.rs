@@ -41,6 +41,7 @@ pub(crate) use absent::Pool;
 #[cfg(feature = "local")]
 mod threads {
     use std::collections::BTreeMap;
+    use std::path::PathBuf;
     use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
     use std::sync::{Arc, Mutex, OnceLock, PoisonError};
     use std::thread::JoinHandle;
@@ -62,6 +63,7 @@ mod threads {
 
     struct Host {
         gpu: bool,
+        cache: Option<PathBuf>,
         workers: usize,
         sandbox: OnceLock<Result<Sandbox, String>>,
         kernels: Mutex<BTreeMap<ModuleId, Kernel>>,
@@ -69,12 +71,17 @@ mod threads {
 
     impl Pool {
         /// Starts the threads; `None` if the policy wants none.
-        pub(crate) fn start(policy: LocalPolicy, report: Report) -> std::io::Result<Option<Self>> {
+        pub(crate) fn start(
+            policy: LocalPolicy,
+            cache: Option<PathBuf>,
+            report: Report,
+        ) -> std::io::Result<Option<Self>> {
             let LocalPolicy::Threads { threads, gpu } = policy else { return Ok(None) };
             let workers = threads.clamp(1, LOCAL_THREADS);
             let (queue, jobs) = sync_channel(LOCAL_QUEUE);
             let jobs = Arc::new(Mutex::new(jobs));
-            let host = Arc::new(Host { gpu, workers, sandbox: OnceLock::new(), kernels: Mutex::new(BTreeMap::new()) });
+            let host =
+                Arc::new(Host { gpu, cache, workers, sandbox: OnceLock::new(), kernels: Mutex::new(BTreeMap::new()) });
             let mut threads = Vec::with_capacity(workers);
             for index in 0..workers {
                 let (jobs, host, report) = (Arc::clone(&jobs), Arc::clone(&host), Arc::clone(&report));
@@ -165,7 +172,8 @@ mod threads {
         fn sandbox(&self) -> Result<&Sandbox, String> {
             let start = || {
                 let gpu = if self.gpu { GpuPolicy::Auto } else { GpuPolicy::Off };
-                let config = SandboxConfig { gpu, workers: self.workers as u32, ..SandboxConfig::default() };
+                let (cache_dir, workers) = (self.cache.clone(), self.workers as u32);
+                let config = SandboxConfig { cache_dir, gpu, workers, ..SandboxConfig::default() };
                 Sandbox::new(config).map_err(|e| e.to_string())
             };
             self.sandbox.get_or_init(start).as_ref().map_err(Clone::clone)
@@ -187,14 +195,20 @@ mod threads {
 
 #[cfg(not(feature = "local"))]
 mod absent {
+    use std::path::PathBuf;
+
     use super::{Job, LocalPolicy, Report};
 
     /// Without the feature `local` there is no pool, whatever the policy.
     pub(crate) enum Pool {}
 
     impl Pool {
-        pub(crate) fn start(policy: LocalPolicy, report: Report) -> std::io::Result<Option<Self>> {
-            let _ = (policy, report);
+        pub(crate) fn start(
+            policy: LocalPolicy,
+            cache: Option<PathBuf>,
+            report: Report,
+        ) -> std::io::Result<Option<Self>> {
+            let _ = (policy, cache, report);
             Ok(None)
         }
 

@@ -20,6 +20,21 @@ fn offline_a_kernel_runs_here() {
 }
 
 #[test]
+fn what_was_compiled_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("kernels");
+    for _ in 0..2 {
+        let client = Client::start(ClientConfig::offline().cache(&cache)).unwrap();
+        client.submit(Task::new(&echo(&client), &b"again"[..]).max_units(1)).unwrap();
+        let Event::Result(result) = next(&client) else { panic!("no result") };
+        assert_eq!(&result.output[..], b"again");
+    }
+    let engines: Vec<_> = std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(engines.len(), 1);
+    assert!(std::fs::read_dir(&engines[0]).unwrap().count() >= 1, "nothing was kept");
+}
+
+#[test]
 fn a_split_task_joins_in_order() {
     let client = Client::start(ClientConfig::offline().local(LocalPolicy::Threads { threads: 2, gpu: false })).unwrap();
     let kernel = echo(&client);
