@@ -119,3 +119,62 @@ fn all_protections_are_on_here() {
     let names: Vec<_> = jail().protections().iter().map(|protection| protection.name.as_str()).collect();
     assert_eq!(names, ["process", "landlock", "limits", "seccomp"]);
 }
+
+/// Set for the child of the test below.
+const SUPERVISE: &str = "P2C2R_TEST_SUPERVISE";
+
+/// The child: a supervisor in the middle of an attempt, until it is killed.
+#[test]
+#[expect(clippy::print_stdout, reason = "tells its parent")]
+fn supervise() {
+    if std::env::var_os(SUPERVISE).is_none() {
+        return;
+    }
+    let spin = load(jail(), SPIN);
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(jail(), &spin, &Attempt { deadline: Duration::from_secs(600), ..Attempt::new("") }));
+        println!("\nworkers {}", children().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        // Whoever reads that line kills this process.
+        loop {
+            std::thread::park();
+        }
+    });
+}
+
+#[test]
+fn workers_do_not_outlive_their_supervisor() {
+    use std::io::{BufRead, BufReader};
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "endings::supervise", "--nocapture"])
+        .env(SUPERVISE, "1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.starts_with("workers ")).unwrap();
+    let workers: Vec<_> = line
+        .split_whitespace()
+        .skip(1)
+        .map(|pid| rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap())
+        .map(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap())
+        .collect();
+    assert!(!workers.is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for worker in &workers {
+        let mut polled = [rustix::event::PollFd::new(worker, rustix::event::PollFlags::IN)];
+        let patience = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
+        assert_eq!(rustix::event::poll(&mut polled, Some(&patience)), Ok(1), "a worker lives on");
+    }
+}
+
+/// Processes that this one started, the workers it has by now.
+fn children() -> Vec<u32> {
+    let parent = std::process::id().to_string();
+    let is_child = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(&parent)
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).filter(is_child).collect()
+}
