@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a release and measures it against nats-server, which it installs on Debian if it can.
-# Arguments go to the benchmark: --json FILE, --rounds N, --seconds N, --in-flight N, --help.
+# Builds a release and measures it: the network against nats-server, which it installs on Debian if it can, and the sandbox
+# against native code. Arguments go to the benchmark: --only net|sandbox, --json FILE, --rounds N, --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,5 +12,7 @@ fi
 
 scripts/setup.sh
 echo "== building a release (about 20 minutes the first time on two cores)"
-cargo build --release -p p2c2r-bench -p p2c2r-coordinator -p p2c2r-peer --bins
+# All at once: features, and with them wasmtime, are the same for all of them.
+cargo build --release -p p2c2r-bench -p p2c2r-coordinator -p p2c2r-jail -p p2c2r-peer -p p2c2r --bins
+target/release/p2c2r build kernels/npc kernels/physics kernels/raytrace examples/bench/loops
 exec target/release/p2c2r-bench "$@"

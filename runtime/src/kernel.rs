@@ -1,5 +1,6 @@
 //! A module on its way to being run: checked, compiled, its imports resolved.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -178,8 +179,21 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// Checks and compiles; executes nothing and maps nothing executable.
+/// Checks, rewrites and compiles; executes nothing and maps nothing executable.
 pub(crate) fn compile(module: &VerifiedModule, plant: &Plant) -> Result<Compiled, LoadError> {
+    compile_with(module, plant, |bytes| rewrite(bytes, FEATURES))
+}
+
+/// As [`compile`], without rewriting: only good for measuring what that costs.
+pub(crate) fn compile_as_signed(module: &VerifiedModule, plant: &Plant) -> Result<Compiled, LoadError> {
+    compile_with(module, plant, |bytes| Ok(Cow::Borrowed(bytes)))
+}
+
+fn compile_with(
+    module: &VerifiedModule,
+    plant: &Plant,
+    rewrite: impl FnOnce(&[u8]) -> Result<Cow<'_, [u8]>, Refusal>,
+) -> Result<Compiled, LoadError> {
     let engine = &plant.engine;
     preflight::check(module.bytes())?;
     // Cranelift is large and sees whatever a publisher signed; a panic in it must not end the peer.
@@ -187,7 +201,7 @@ pub(crate) fn compile(module: &VerifiedModule, plant: &Plant) -> Result<Compiled
         if let Err(error) = Module::validate(engine, module.bytes()) {
             return Ok(Compiled::BadAbi(format!("{error:#}")));
         }
-        let bytes = match rewrite(module.bytes(), FEATURES) {
+        let bytes = match rewrite(module.bytes()) {
             Ok(bytes) => bytes,
             Err(Refusal::BadAbi(reason)) => return Ok(Compiled::BadAbi(reason)),
             Err(Refusal::Load(error)) => return Err(error),

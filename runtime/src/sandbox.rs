@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, Execution, HostFault, PathKind};
 use crate::cache::Cache;
 use crate::engine::{Metering, Plant, code_id, engine_id};
 use crate::gpu::{Gpu, GpuAttempt, GpuInfo, GpuOptions};
-use crate::kernel::{Compiled, Kernel, LoadError, compile};
+use crate::kernel::{Compiled, Kernel, LoadError, compile, compile_as_signed};
 use crate::{limits, run};
 
 const CLASS_DOMAIN: &str = "P2C2R 2026-11-22 result class v1";
@@ -188,6 +188,16 @@ impl Sandbox {
     /// As [`Self::load`].
     pub fn compile(&self, module: &VerifiedModule) -> Result<Compiled, LoadError> {
         compile(module, &*self.plant(module)?)
+    }
+
+    /// As [`Self::compile`], without what makes NaNs and the depth of the stack the same everywhere: for measuring what
+    /// that costs. Such code must not vote.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    #[doc(hidden)]
+    pub fn compile_as_signed(&self, module: &VerifiedModule) -> Result<Compiled, LoadError> {
+        compile_as_signed(module, &*self.plant(module)?)
     }
 
     /// As [`Self::load`], with code compiled before.

@@ -4,7 +4,6 @@
 mod bombs;
 mod cache;
 mod contract;
-mod cost;
 mod determinism;
 mod endings;
 mod gpu;

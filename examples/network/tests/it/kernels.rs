@@ -1,6 +1,7 @@
 //! The kernels as built and signed, in the jail: bit for bit what their own tests pinned natively.
 
 use bytes::Bytes;
+use kernel_loops::{Loop, Work, digest};
 use kernel_raytrace::{Frame, Mesh, Scene};
 use p2c2r_jail::{Jail, JailConfig, JailedKernel};
 use p2c2r_runtime::{Attempt, GpuPolicy, PathKind};
@@ -15,6 +16,11 @@ struct Case {
     blob: Option<Vec<u8>>,
 }
 
+fn jail() -> Jail {
+    let worker = built(JailConfig::worker_beside_me().unwrap());
+    Jail::start(JailConfig { gpu: GpuPolicy::Off, ..JailConfig::new(worker) }).unwrap()
+}
+
 fn load(jail: &Jail, name: &str) -> JailedKernel {
     let bytes = std::fs::read(built(root().join(format!("target/kernels/{name}.wasm")))).unwrap();
     let key = SecretKey::generate();
@@ -27,8 +33,7 @@ fn check(name: &str, case: impl Fn(&Value) -> Case) {
     let golden = root().join(format!("kernels/{name}/tests/golden/{name}.json"));
     let rows: Vec<Value> = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     assert!(rows.len() >= 3, "{name} has {} golden vectors", rows.len());
-    let worker = built(JailConfig::worker_beside_me().unwrap());
-    let jail = Jail::start(JailConfig { gpu: GpuPolicy::Off, ..JailConfig::new(worker) }).unwrap();
+    let jail = jail();
     let kernel = load(&jail, name);
     for row in &rows {
         let Case { input, blob } = case(row);
@@ -75,4 +80,16 @@ fn raytrace_is_bit_equal_native_and_jailed() {
         let input = Frame::studio(width, height, samples).all_rows().to_bytes();
         Case { input, blob: Some(Scene::studio(&Mesh::procedural()).to_bytes()) }
     });
+}
+
+#[test]
+fn loops_are_bit_equal_native_and_jailed() {
+    let jail = jail();
+    let kernel = load(&jail, "loops");
+    for on in [Loop::Bodies, Loop::Hash, Loop::Matrix, Loop::Table] {
+        let work = Work { on, rounds: 2 };
+        let execution = jail.run(&kernel, &Attempt::new(work.input().unwrap()), &[]).unwrap();
+        assert_eq!(execution.outcome, Outcome::Output, "{on:?}: {:?}", execution.log);
+        assert_eq!(execution.output, digest(work).to_le_bytes(), "{on:?}");
+    }
 }

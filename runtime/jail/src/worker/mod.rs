@@ -3,6 +3,7 @@
 mod compile;
 mod execute;
 mod gpu;
+mod rehearsal;
 mod remote;
 
 use std::os::fd::OwnedFd;
@@ -35,6 +36,8 @@ enum WorkerError {
     Line(#[from] ReceiveError),
     #[error("system: {0}")]
     System(#[from] std::io::Error),
+    #[error("a kernel of our own does not run: {0}")]
+    Rehearsal(String),
     #[error("the supervisor's order makes no sense here: {0}")]
     Order(&'static str),
 }
@@ -50,6 +53,9 @@ pub fn main() -> ExitCode {
             return gpu::serve(GpuOptions { software }, &mut channel);
         }
         locked(role, move |sandbox, protections| {
+            if role == Role::Execute {
+                rehearsal::rehearse(sandbox)?;
+            }
             let (engine_id, code_id) = (sandbox.engine_id(), Some(sandbox.code_id()));
             channel.send(&Report::Ready(About { engine_id, code_id, protections, adapter: None }), &[])?;
             match role {

@@ -13,9 +13,9 @@ use p2c2r_protocol::message::{ClientToServer, Mode, ServerToClient, Verdict};
 use p2c2r_signing::{Manifest, ModuleId};
 use p2c2r_transport::{ClientSide, Receiver, Sender, Target, connect};
 
-use crate::cpu::{per, used};
+use super::cpu::{per, used};
+use super::{Load, PAYLOAD_BYTES};
 use crate::row::median;
-use crate::{Load, PAYLOAD_BYTES};
 
 /// Executions per task.
 const REPLICAS: u8 = 2;

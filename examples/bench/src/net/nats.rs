@@ -14,9 +14,9 @@ use futures_util::stream::FuturesUnordered;
 use p2c2r_example_network::network::{START, strings};
 use p2c2r_example_network::processes::Process;
 
-use crate::cpu::{per, used};
+use super::cpu::{per, used};
+use super::{Load, PAYLOAD_BYTES};
 use crate::row::median;
-use crate::{Load, PAYLOAD_BYTES};
 
 const SUBJECT: &str = "echo";
 
