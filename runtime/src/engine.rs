@@ -7,8 +7,8 @@ use p2c2r_signing::{Digest, Manifest};
 use wasmtime::{Config, Enabled, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures};
 
 use crate::limits::{
-    FRAME_SLOTS, INSTANCE_BYTES, KEEP_RESIDENT_BYTES, STACK_SLOTS, TABLE_ELEMENTS, TABLES, UNCHARGED_SLOTS,
-    WASM_STACK_BYTES,
+    FRAME_SLOTS, INSTANCE_BYTES, KEEP_RESIDENT_BYTES, KEEP_RESIDENT_WORKER_BYTES, STACK_SLOTS, TABLE_ELEMENTS, TABLES,
+    UNCHARGED_SLOTS, WASM_STACK_BYTES,
 };
 use crate::sandbox::Runaway;
 use crate::state::State;
@@ -177,7 +177,10 @@ pub(crate) fn config(metering: Metering, workers: u32, runaway: Runaway) -> Conf
         .table_elements(TABLE_ELEMENTS)
         .max_core_instance_size(INSTANCE_BYTES)
         .max_memory_size(usize::try_from(MEMORY_BYTES).unwrap_or(usize::MAX))
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .linear_memory_keep_resident(match runaway {
+            Runaway::Interrupted => KEEP_RESIDENT_BYTES,
+            Runaway::Killed => KEEP_RESIDENT_WORKER_BYTES,
+        })
         .table_keep_resident(KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(workers);

@@ -124,6 +124,10 @@ pub const DEADLINE: Duration = Duration::from_secs(3600);
 /// touches. Each page that does not stay costs the next attempt a page fault.
 pub const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 
+/// The same in a process that runs attempts of one kernel, one at a time: the next attempt touches what the last one did, and
+/// zeroing a page by hand costs a tenth of having it mapped anew.
+pub const KEEP_RESIDENT_WORKER_BYTES: usize = 64 << 20;
+
 /// Bytes of one entry of the compiled-code cache; native code is 3 to 5 times the module.
 pub const CACHE_ENTRY_BYTES: u64 = 256 << 20;
 

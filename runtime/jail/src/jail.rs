@@ -171,10 +171,9 @@ impl Jail {
         if !(1..=WORKERS).contains(&config.workers) {
             return Err(JailError::Workers { got: config.workers, max: WORKERS });
         }
-        if !config.worker.is_file() {
-            return Err(JailError::Missing(config.worker));
-        }
-        let stock = Stock::open(config.worker, SPARES).map_err(JailError::Thread)?;
+        // Workers start in another folder: a relative path would mean another file there.
+        let Ok(worker) = config.worker.canonicalize() else { return Err(JailError::Missing(config.worker)) };
+        let stock = Stock::open(worker, SPARES).map_err(JailError::Thread)?;
         let first = stock.take(Role::Execute, Instant::now() + START).map_err(JailError::Worker)?;
         let about = first.about().clone();
         stock.put_back(Role::Execute, first);
