@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{SettledAttempt, Standing};
-use p2c2r_signing::{AccountId, PublicKey};
+use p2c2r_signing::{AccountId, ModuleId, PublicKey};
 use slab::Slab;
 
 pub(crate) use pool::{ClassKey, Pool, Readiness};
@@ -17,8 +17,10 @@ pub(crate) use standing::PeerStanding;
 pub(crate) use unacked::Unacked;
 
 use crate::config::MarketConfig;
-use crate::io::{ConnId, Millis};
+use crate::dice::Dice;
+use crate::io::{ConnId, Millis, Network};
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
+use crate::trust::{Posterior, TrustConfig};
 
 /// All peers known, online or not.
 pub(crate) struct Peers {
@@ -34,6 +36,8 @@ pub(crate) struct Peers {
 pub(crate) struct Peer {
     pub(crate) standing: PeerStanding,
     pub(crate) unacked: Unacked,
+    /// How far it is trusted, per kernel. Not durable.
+    trust: BTreeMap<ModuleId, Posterior>,
     pub(crate) link: Option<Link>,
     readiness: Readiness,
 }
@@ -41,6 +45,7 @@ pub(crate) struct Peer {
 /// A peer's connection.
 pub(crate) struct Link {
     pub(crate) conn: ConnId,
+    pub(crate) network: Network,
     /// Attempts it will hold at once.
     slots: usize,
     pub(crate) offers: Vec<ClassKey>,
@@ -108,6 +113,7 @@ impl Peers {
         let id = self.slab.insert(Peer {
             standing: PeerStanding::new(record, config),
             unacked: Unacked::default(),
+            trust: BTreeMap::new(),
             link: None,
             readiness: Readiness::Absent,
         });
@@ -137,10 +143,10 @@ impl Peers {
     }
 
     /// A connection of the peer; it offers nothing yet.
-    pub(crate) fn link(&mut self, id: usize, conn: ConnId, account: AccountId) {
+    pub(crate) fn link(&mut self, id: usize, conn: ConnId, account: AccountId, network: Network) {
         let Some(peer) = self.slab.get_mut(id) else { return };
         peer.standing.record.account = account;
-        peer.link = Some(Link { conn, slots: 0, offers: Vec::new(), running: BTreeSet::new() });
+        peer.link = Some(Link { conn, network, slots: 0, offers: Vec::new(), running: BTreeSet::new() });
     }
 
     /// Ends the peer's connection; gives the keys of the tasks it was running.
@@ -215,6 +221,41 @@ impl Peers {
         let resumes = peer.standing.resumes(now);
         self.refresh(id, now);
         resumes
+    }
+
+    /// A random free peer of an owner that is not excluded, in a network nobody of `networks` is in if one is found.
+    pub(crate) fn pick(
+        &self,
+        class: &ClassKey,
+        excluded: &[AccountId],
+        networks: &[Network],
+        dice: &mut Dice,
+    ) -> Option<usize> {
+        let elsewhere = |id: usize| {
+            let link = self.slab.get(id).and_then(|peer| peer.link.as_ref());
+            networks.is_empty() || link.is_some_and(|link| !networks.contains(&link.network))
+        };
+        self.pool.pick(class, excluded, elsewhere, dice)
+    }
+
+    /// The chance with which the peer's next task of a kernel is checked.
+    pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
+        let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
+        known.copied().unwrap_or(Posterior::new(config)).audit_ppm(config)
+    }
+
+    /// A vote of the peer was compared with others.
+    pub(crate) fn compared(&mut self, id: usize, module: ModuleId, right: bool, config: &TrustConfig) {
+        let Some(peer) = self.slab.get_mut(id) else { return };
+        if peer.trust.len() >= config.kernels_per_peer && !peer.trust.contains_key(&module) {
+            return;
+        }
+        let posterior = peer.trust.entry(module).or_insert(Posterior::new(config));
+        if right {
+            posterior.agreed();
+        } else {
+            posterior.lied(config);
+        }
     }
 
     /// Records of the peers whose standing changed since the last call.

@@ -9,3 +9,4 @@ mod restart;
 mod sessions;
 mod simulation;
 mod tasks;
+mod trust;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use p2c2r_core::identity::task_id;
-use p2c2r_core::{Admin, ConnId, Input, Limits, Market, MarketConfig, Millis, Output, Snapshot};
+use p2c2r_core::{Admin, ConnId, Input, Limits, Market, MarketConfig, Millis, Output, Snapshot, TrustConfig};
 use p2c2r_protocol::message::{ClientToServer, Fault, Mode, PeerToServer, ServerToClient, ServerToPeer, Verdict};
 use p2c2r_signing::{AttemptNonce, Digest, TaskId, input_digest};
 
@@ -13,7 +13,9 @@ use super::client::{Asked, Client, Counts, End};
 use super::dice::Dice;
 use super::peer::{Character, Done, Peer};
 use super::store::Store;
-use crate::fixture::{Job, MAX_UNITS, account, cpu, gpu, gpu_manifest, key, manifest, module, ticket_key, usd};
+use crate::fixture::{
+    Job, MAX_UNITS, account, cpu, gpu, gpu_manifest, key, manifest, module, network, ticket_key, usd,
+};
 
 /// Accounts of clients start here; peers' at 1.
 const CLIENTS: u8 = 100;
@@ -42,6 +44,8 @@ pub(crate) struct Run {
     recovered: u64,
     outvoted: u64,
     void: u64,
+    forfeited: u64,
+    refunded: u64,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +59,8 @@ pub(crate) struct Totals {
     pub(crate) recovered: u64,
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
+    pub(crate) forfeited: u64,
+    pub(crate) refunded: u64,
 }
 
 impl Totals {
@@ -70,6 +76,8 @@ impl Totals {
         self.recovered += run.recovered;
         self.outvoted += run.outvoted;
         self.void += run.void;
+        self.forfeited += run.forfeited;
+        self.refunded += run.refunded;
     }
 }
 
@@ -113,6 +121,7 @@ fn config() -> MarketConfig {
         suspend_outvoted: 20,
         suspend_ms: 3_000,
         cooldown_ms: 300,
+        trust: TrustConfig { probation: 4, floor_ppm: 200_000, held_tasks: 10, ..TrustConfig::default() },
         limits: Limits {
             commits_in_flight: 12,
             tasks_per_session: 40,
@@ -213,6 +222,8 @@ impl World {
             recovered: self.recovered,
             outvoted: self.audit.outvoted,
             void: self.audit.void,
+            forfeited: self.audit.forfeited.values().sum(),
+            refunded: self.audit.refunded,
         }
     }
 
@@ -397,7 +408,11 @@ impl World {
                 }
             }
             let earned = self.audit.earned.get(&peer.key).copied().unwrap_or(0);
-            assert_eq!(self.market.balance(account(peer.account)), Some(usd(earned)), "peers get what they earned");
+            let owner = account(peer.account);
+            let lost = self.audit.forfeited.get(&owner).copied().unwrap_or(0);
+            let kept = self.market.ledger().withheld(owner).checked_add(self.market.balance(owner).unwrap()).unwrap();
+            assert_eq!(kept.nano_usd() + lost, earned, "peers get what they earned, or lose it for a lie");
+            assert!(lost == 0 || !peer.is_honest(), "an honest peer loses nothing");
         }
     }
 
@@ -427,9 +442,10 @@ impl World {
         assert_eq!(kept, stored, "the store knows what the market knows");
         let deposited: u64 = self.clients.iter().map(|c| c.budget * 3).sum();
         let (spent, earned): (u64, u64) = (self.audit.costs.values().sum(), self.audit.earned.values().sum());
-        assert_eq!(self.market.platform(), usd(spent - earned));
+        let (lost, refunded) = (self.audit.forfeited.values().sum::<u64>(), self.audit.refunded);
+        assert_eq!(self.market.platform(), usd(spent - earned + lost - refunded));
         let left: u64 = self.clients.iter().map(|c| self.market.balance(account(c.account)).unwrap().nano_usd()).sum();
-        assert_eq!(left + spent, deposited);
+        assert_eq!(left + spent, deposited + refunded);
     }
 
     fn peer_hears(&mut self, id: usize, conn: ConnId, message: ServerToPeer, payload: &Bytes) {
@@ -487,12 +503,12 @@ impl World {
         let conn = self.connect(Actor::Peer(id));
         let peer = &mut self.peers[id];
         peer.conn = Some(conn);
-        let (account, key) = (account(peer.account), peer.key);
+        let (account, key, network) = (account(peer.account), peer.key, network(peer.account));
         let offer = PeerToServer::Offer { slots: peer.slots, classes: peer.classes.clone(), speed: 1 };
         let mut messages = vec![(offer, Bytes::new())];
         // A result sent with a broken seal before is sent right now, which is too late.
         messages.extend(peer.kept.keys().filter_map(|nonce| peer.result(nonce, false)));
-        self.send(conn, Input::PeerConnected { conn, account, key });
+        self.send(conn, Input::PeerConnected { conn, account, key, network });
         for (message, payload) in messages {
             self.peer_says(id, message, payload);
         }
