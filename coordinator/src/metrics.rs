@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 }
 
 struct StatsMetrics {
-    counters: [(Counter, Figure); 22],
+    counters: [(Counter, Figure); 23],
     gauges: [(Gauge, Figure); 7],
 }
 
@@ -100,6 +100,9 @@ impl StatsMetrics {
                 (to.counter("p2c2r_tasks_unverified_total", "Tasks without a quorum."), |s| s.tasks_unverified),
                 (to.counter("p2c2r_tasks_on_held_window_total", "Of the confirmed, those on one execution."), |s| {
                     s.tasks_on_held_window
+                }),
+                (to.counter("p2c2r_tasks_on_referee_total", "Of the confirmed, those a referee decided."), |s| {
+                    s.tasks_on_referee
                 }),
                 (to.counter("p2c2r_tasks_withdrawn_total", "Answers withdrawn because their peer lied."), |s| {
                     s.tasks_withdrawn

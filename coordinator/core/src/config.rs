@@ -1,5 +1,9 @@
 //! What an operator decides about the market.
 
+use std::collections::BTreeSet;
+
+use p2c2r_signing::AccountId;
+
 use crate::limits::Limits;
 use crate::trust::TrustConfig;
 
@@ -31,6 +35,8 @@ pub struct MarketConfig {
     pub cooldown_ms: u64,
     /// Audits, and pay held back.
     pub trust: TrustConfig,
+    /// Accounts whose peers are the operator's referees: they get no ordinary work, and their vote decides a dispute.
+    pub referees: BTreeSet<AccountId>,
     /// Bounds.
     pub limits: Limits,
 }
@@ -49,6 +55,7 @@ impl Default for MarketConfig {
             cooldown_faults: 3,
             cooldown_ms: 5_000,
             trust: TrustConfig::default(),
+            referees: BTreeSet::new(),
             limits: Limits::default(),
         }
     }

@@ -37,7 +37,8 @@
 //! ignored. `Unverified` carries `Deadline` (too late), `NoPeers` (attempts or owners ran out), `Other` (cancelled) or
 //! `Funds` (recovered too late, see below). A cancelled task that has a vote is verified and charged all the same.
 //!
-//! **What a verdict rests on** ([`Basis`]): equal votes of several owners, or one execution of a peer whose owner's pay for
+//! **What a verdict rests on** ([`Basis`]): equal votes of several owners, the
+//! vote of the operator's referee where they differed, or one execution of a peer whose owner's pay for
 //! its last executions is withheld ([`trust`] has the rules). When such a peer is found lying, every answer of that window
 //! nobody else checked is *withdrawn*: its client is paid back and hears a second verdict for it, `Unverified` with
 //! `Other`, if its session is still open.

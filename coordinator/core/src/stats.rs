@@ -11,8 +11,10 @@ pub struct Stats {
     pub tasks_confirmed: u64,
     /// Confirmed tasks whose first answer was wrong.
     pub tasks_revoked: u64,
-    /// Of them, those that rest on a window of held pay; the others rest on a quorum.
+    /// Of them, those that rest on a window of held pay; the others rest on a quorum or a referee.
     pub tasks_on_held_window: u64,
+    /// Of them, those a referee decided.
+    pub tasks_on_referee: u64,
     /// Answers withdrawn after their verdict, because their peer lied.
     pub tasks_withdrawn: u64,
     /// Tasks the platform had executed once more than asked, to check.

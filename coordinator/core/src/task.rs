@@ -61,8 +61,10 @@ pub(crate) struct Task {
     pub(crate) phase: Phase,
     /// The vote behind the answer the client has.
     pub(crate) delivered: Option<Vote>,
-    /// The first answer, until the verdict, if more are to come.
-    pub(crate) first: Option<Answer>,
+    /// An answer that may yet be the task's: the first one while a check is awaited, the quorum's while a referee is.
+    pub(crate) kept: Option<Answer>,
+    /// The quorum's vote that awaits the referee.
+    pub(crate) ruling: Option<Vote>,
     /// Whether it is in the list of those that wait for another peer.
     pub(crate) waiting: bool,
 }
@@ -105,6 +107,8 @@ pub(crate) struct Attempt {
     pub(crate) peer: PublicKey,
     pub(crate) owner: AccountId,
     pub(crate) network: Network,
+    /// Whether its vote decides.
+    pub(crate) referee: bool,
     /// When it counts as late.
     pub(crate) until: Millis,
     pub(crate) state: AttemptState,
@@ -224,11 +228,11 @@ impl Tasks {
         Some(task)
     }
 
-    /// Keeps the first answer of a task that waits for a second one.
+    /// Keeps an answer for later, in place of one before.
     pub(crate) fn keep(&mut self, key: usize, answer: Answer) {
-        if let Some(task) = self.slab.get_mut(key).filter(|task| task.first.is_none()) {
+        if let Some(task) = self.slab.get_mut(key) {
             self.input_bytes += answer.output.len();
-            task.first = Some(answer);
+            self.input_bytes -= task.kept.replace(answer).map_or(0, |before| before.output.len());
         }
     }
 
@@ -236,7 +240,7 @@ impl Tasks {
     pub(crate) fn drop_bytes(&mut self, key: usize) {
         if let Some(task) = self.slab.get_mut(key) {
             self.input_bytes -= std::mem::take(&mut task.input).len();
-            self.input_bytes -= task.first.take().map_or(0, |answer| answer.output.len());
+            self.input_bytes -= task.kept.take().map_or(0, |answer| answer.output.len());
         }
     }
 

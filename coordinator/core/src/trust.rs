@@ -138,6 +138,8 @@ impl Posterior {
 pub enum Basis {
     /// Equal votes of several owners.
     Quorum,
+    /// The vote of the operator's referee, after others differed.
+    Referee,
     /// One execution by a peer whose window of held pay is clean so far. The answer is withdrawn and paid back if the
     /// peer's owner is found lying while the pay is held.
     HeldWindow,

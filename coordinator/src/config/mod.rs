@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use p2c2r_core::{MarketConfig, TrustConfig};
+use p2c2r_signing::AccountId;
 use serde::{Deserialize, Serialize};
 
 pub use settings::{ConfigError, Settings};
@@ -83,6 +84,8 @@ pub struct Config {
     pub suspend_ms: u64,
     /// Percent of a trusted peer's tasks that are checked; 0 switches checks and the holding back of pay off.
     pub audit_percent: u8,
+    /// Accounts whose peers are referees.
+    pub referees: Vec<AccountId>,
 }
 
 impl Config {
@@ -109,6 +112,7 @@ impl Config {
             recovery_ms: self.recovery_ms,
             suspend_outvoted: self.suspend_outvoted,
             suspend_ms: self.suspend_ms,
+            referees: self.referees.iter().copied().collect(),
             trust: TrustConfig::with_floor(u32::from(self.audit_percent) * 10_000),
             ..MarketConfig::default()
         }

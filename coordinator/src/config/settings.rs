@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use p2c2r_core::MarketConfig;
+use p2c2r_signing::AccountId;
 use serde::Deserialize;
 
 use super::{Accounts, Config, LogFormat};
@@ -83,6 +84,9 @@ pub struct Settings {
     /// Percent of a trusted peer's tasks that are checked; 0: no checks, pay at once [default: 3]
     #[arg(long, global = true, env = "P2C2R_AUDIT_PERCENT", value_name = "PERCENT")]
     pub audit_percent: Option<u8>,
+    /// Account whose peers decide disputes and get no other work; may be repeated
+    #[arg(long = "referee", global = true, env = "P2C2R_REFEREES", value_delimiter = ',', value_name = "ACCOUNT")]
+    pub referees: Option<Vec<AccountId>>,
 }
 
 /// Settings that cannot be used.
@@ -162,6 +166,7 @@ impl Settings {
             suspend_outvoted: self.suspend_outvoted.or(those.suspend_outvoted),
             suspend_ms: self.suspend_ms.or(those.suspend_ms),
             audit_percent: self.audit_percent.or(those.audit_percent),
+            referees: self.referees.or(those.referees),
         }
     }
 
@@ -216,6 +221,7 @@ impl Settings {
                 64,
             )?,
             suspend_ms: self.suspend_ms.unwrap_or(market.suspend_ms),
+            referees: self.referees.unwrap_or_default(),
             audit_percent: within("audit_percent", self.audit_percent.unwrap_or(AUDIT_PERCENT), 0, 100)?,
         };
         match (config.dev, &config.tls_cert, &config.tls_key) {

@@ -62,6 +62,11 @@ impl Market {
         let picked = self.peers.pick(&class, &task.excluded(), &task.networks(), &mut self.dice);
         let Some(id) = picked else { return false };
         self.decide_check(key, id, class);
+        self.give(key, id, class, false)
+    }
+
+    /// Gives a task's next attempt to a peer.
+    pub(super) fn give(&mut self, key: usize, id: usize, class: ClassKey, referee: bool) -> bool {
         let Some(task) = self.tasks.get_mut(key) else { return false };
         let Some(peer) = self.peers.get(id) else { return false };
         let Some(link) = &peer.link else { return false };
@@ -99,7 +104,7 @@ impl Market {
             self.stats.reissues += 1;
         }
         let (peer, owner) = (record.key, record.account);
-        task.attempts.push(Attempt { nonce, peer, owner, network, until, state: AttemptState::Running(id) });
+        task.attempts.push(Attempt { nonce, peer, owner, network, referee, until, state: AttemptState::Running(id) });
         self.out.push_back(Output::ToPeer { conn, message, payload: task.input.clone() });
         self.peers.start(id, key, self.now);
         self.stats.running += 1;
@@ -110,6 +115,10 @@ impl Market {
     pub(super) fn complete(&mut self, key: usize) {
         let Some(task) = self.tasks.get(key) else { return };
         let Place::Class(class) = task.place else { return };
+        if self.referee_failed(key) {
+            return;
+        }
+        let Some(task) = self.tasks.get(key) else { return };
         // What has no time left is about to be given up.
         if task.phase != Phase::Undecided || task.ends() <= self.now {
             return;
@@ -122,6 +131,10 @@ impl Market {
         let short = issued < missing;
         // Somebody else might still come: a peer of an owner that was not asked, or a result thought lost.
         let other = may_issue > issued && self.peers.pool.has_other_owner(&class, &task.excluded());
+        if short && !other && task.tally.disputed() && self.ask_referee(key) {
+            return;
+        }
+        let Some(task) = self.tasks.get(key) else { return };
         if short && task.running() == 0 && !other && !task.may_come_back() {
             self.give_up(key, Refusal::NoPeers);
             return;

@@ -4,6 +4,7 @@ mod account;
 mod attempt;
 mod commit;
 mod dispatch;
+mod referee;
 mod result;
 mod session;
 mod settle;

@@ -23,7 +23,7 @@ impl Market {
             return;
         };
         let Some(task) = self.tasks.get_mut(key) else { return };
-        let state = task.attempts[attempt].state;
+        let Attempt { state, referee, .. } = task.attempts[attempt];
         if let AttemptState::Voted { .. } = state {
             // Sent again; the batch it is in will answer it.
             self.stats.results_late += 1;
@@ -53,6 +53,7 @@ impl Market {
             peer.standing.answered();
         }
         match counts {
+            Some(vote) if referee => self.confirm_by_referee(key, vote, answer),
             Some(vote) => self.count(key, vote, answer),
             None => self.complete(key),
         }
@@ -72,10 +73,12 @@ impl Market {
         }
         if task.tally.cast(vote) {
             let basis = if task.planned() > 1 { Basis::Quorum } else { Basis::HeldWindow };
-            self.confirm(key, vote, answer, basis);
+            if !(task.tally.disputed() && self.refer(key, vote, &answer)) {
+                self.confirm(key, vote, answer, basis);
+            }
             return;
         }
-        if task.checks > 0 {
+        if task.checks > 0 && task.kept.is_none() {
             let output = if task.mode == Mode::Confirmed { answer.output.clone() } else { Bytes::new() };
             self.tasks.keep(key, Answer { output, ..answer.clone() });
         }
@@ -110,7 +113,15 @@ impl Market {
             && task.attempts.iter().all(|a| a.owner != owner);
         fits.then(|| {
             let (nonce, peer, until) = (ticket.nonce, ticket.peer, task.deadline);
-            task.attempts.push(Attempt { nonce, peer, owner, network, until, state: AttemptState::Missing });
+            task.attempts.push(Attempt {
+                nonce,
+                peer,
+                owner,
+                network,
+                referee: false,
+                until,
+                state: AttemptState::Missing,
+            });
             (key, task.attempts.len() - 1)
         })
     }
@@ -161,7 +172,8 @@ impl Market {
             tally: Tally::new(ticket.replicas + ticket.checks),
             phase: Phase::Undecided,
             delivered: None,
-            first: None,
+            kept: None,
+            ruling: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(ticket.session) {

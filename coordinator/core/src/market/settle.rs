@@ -144,7 +144,7 @@ fn decided_task(task: &Task) -> DecidedTask {
             standing: match (task.phase, vote) {
                 (Phase::Confirmed(winner, ..), Some(vote)) if vote == winner => Standing::Agreed,
                 // A result that broke a rule is wrong whatever the others say.
-                (Phase::Confirmed(_, _, Basis::Quorum), _) | (_, None) => Standing::Outvoted,
+                (Phase::Confirmed(_, _, Basis::Quorum | Basis::Referee), _) | (_, None) => Standing::Outvoted,
                 // One voice against another says nothing about either.
                 (Phase::Confirmed(_, _, Basis::HeldWindow) | Phase::Unverified | Phase::Undecided, Some(_)) => {
                     Standing::Void

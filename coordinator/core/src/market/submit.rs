@@ -168,7 +168,8 @@ impl Market {
             tally: Tally::new(replicas),
             phase: Phase::Undecided,
             delivered: None,
-            first: None,
+            kept: None,
+            ruling: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(session) {

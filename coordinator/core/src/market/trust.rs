@@ -82,7 +82,7 @@ impl Market {
         if checks == 0 {
             return false;
         }
-        let (Some(vote), Some(answer)) = (task.tally.waive(checks), task.first.clone()) else { return false };
+        let (Some(vote), Some(answer)) = (task.tally.waive(checks), task.kept.clone()) else { return false };
         self.stats.audits_waived += 1;
         self.confirm(key, vote, answer, Basis::HeldWindow);
         true
@@ -107,7 +107,7 @@ impl Market {
                 continue;
             }
             if let Some(peer) = self.peers.find(&execution.peer)
-                && (grounds.basis == Some(Basis::Quorum) || !right)
+                && (matches!(grounds.basis, Some(Basis::Quorum | Basis::Referee)) || !right)
             {
                 self.peers.compared(peer, task.module, right, &self.config.trust);
             }

@@ -28,6 +28,7 @@ impl Market {
         }
         self.stats.tasks_confirmed += 1;
         self.stats.tasks_on_held_window += u64::from(basis == Basis::HeldWindow);
+        self.stats.tasks_on_referee += u64::from(basis == Basis::Referee);
         let (verdict, payload) = match delivered {
             Some(before) if before != vote => {
                 self.stats.tasks_revoked += 1;
@@ -65,7 +66,7 @@ impl Market {
     /// There will be no quorum. Nothing is charged; votes that came are void.
     pub(super) fn give_up(&mut self, key: usize, code: Refusal) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        if task.phase != Phase::Undecided || self.waive_check(key) {
+        if task.phase != Phase::Undecided || self.rule_without_referee(key) || self.waive_check(key) {
             return;
         }
         let Some(task) = self.tasks.get_mut(key) else { return };

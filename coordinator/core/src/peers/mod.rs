@@ -26,7 +26,11 @@ use crate::trust::{Posterior, TrustConfig};
 pub(crate) struct Peers {
     slab: Slab<Peer>,
     by_key: BTreeMap<PublicKey, usize>,
+    /// Who does ordinary work.
     pub(crate) pool: Pool,
+    /// The operator's own peers, for disputes.
+    referees: Pool,
+    referee_accounts: BTreeSet<AccountId>,
     totals: BTreeMap<AccountId, OwnerTotals>,
     /// Standing changed since it was last made durable.
     dirty: BTreeSet<usize>,
@@ -67,6 +71,8 @@ impl Peers {
             slab: Slab::new(),
             by_key: BTreeMap::new(),
             pool: Pool::default(),
+            referees: Pool::default(),
+            referee_accounts: config.referees.clone(),
             totals: BTreeMap::new(),
             dirty: BTreeSet::new(),
         };
@@ -238,6 +244,11 @@ impl Peers {
         self.pool.pick(class, excluded, elsewhere, dice)
     }
 
+    /// A random free referee of an owner that is not excluded.
+    pub(crate) fn pick_referee(&self, class: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
+        self.referees.pick(class, excluded, |_| true, dice)
+    }
+
     /// The chance with which the peer's next task of a kernel is checked.
     pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
         let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
@@ -289,8 +300,9 @@ impl Peers {
             return;
         }
         let owner = peer.standing.record.account;
+        let pool = if self.referee_accounts.contains(&owner) { &mut self.referees } else { &mut self.pool };
         for &class in peer.link.iter().flat_map(|link| &link.offers) {
-            self.pool.shift(class, owner, id, from, to);
+            pool.shift(class, owner, id, from, to);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod fixture;
 mod ledger_model;
+mod referee;
 mod refusals;
 mod restart;
 mod sessions;

@@ -19,6 +19,8 @@ use crate::fixture::{
 
 /// Accounts of clients start here; peers' at 1.
 const CLIENTS: u8 = 100;
+/// The last of the peers.
+const REFEREE: u8 = 13;
 
 #[derive(Debug)]
 enum Event {
@@ -42,6 +44,7 @@ pub(crate) struct Run {
     counts: Vec<Counts>,
     crashes: u64,
     recovered: u64,
+    refereed: u64,
     outvoted: u64,
     void: u64,
     forfeited: u64,
@@ -57,6 +60,7 @@ pub(crate) struct Totals {
     pub(crate) unverified: u64,
     pub(crate) crashes: u64,
     pub(crate) recovered: u64,
+    pub(crate) refereed: u64,
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
     pub(crate) forfeited: u64,
@@ -74,6 +78,7 @@ impl Totals {
         }
         self.crashes += run.crashes;
         self.recovered += run.recovered;
+        self.refereed += run.refereed;
         self.outvoted += run.outvoted;
         self.void += run.void;
         self.forfeited += run.forfeited;
@@ -104,6 +109,7 @@ pub(crate) struct World {
     ticks: u32,
     crashes: u64,
     recovered: u64,
+    refereed: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +127,7 @@ fn config() -> MarketConfig {
         suspend_outvoted: 20,
         suspend_ms: 3_000,
         cooldown_ms: 300,
+        referees: [account(REFEREE)].into(),
         trust: TrustConfig { probation: 4, floor_ppm: 200_000, held_tasks: 10, ..TrustConfig::default() },
         limits: Limits {
             commits_in_flight: 12,
@@ -159,6 +166,7 @@ impl World {
             ticks: 0,
             crashes: 0,
             recovered: 0,
+            refereed: 0,
         };
         world.found();
         world
@@ -220,6 +228,7 @@ impl World {
             counts: self.clients.iter().map(|c| c.counts.clone()).collect(),
             crashes: self.crashes,
             recovered: self.recovered,
+            refereed: self.refereed,
             outvoted: self.audit.outvoted,
             void: self.audit.void,
             forfeited: self.audit.forfeited.values().sum(),
@@ -351,6 +360,7 @@ impl World {
         self.store.crash();
         self.crashes += 1;
         self.recovered += self.market.stats().tasks_recovered;
+        self.refereed += self.market.stats().tasks_on_referee;
         self.life += 1;
         for conn in self.conns.keys().copied().collect::<Vec<_>>() {
             self.drop_conn(conn);
@@ -387,6 +397,7 @@ impl World {
         assert_eq!((stats.tasks, stats.pending, stats.unsettled, stats.sessions), (0, 0, 0, 0), "everything drains");
         assert_eq!((stats.running, stats.commits_in_flight), (0, 0), "everything drains");
         self.recovered += stats.tasks_recovered;
+        self.refereed += stats.tasks_on_referee;
         self.check_peers();
         self.check_clients();
         self.check_books();
@@ -649,7 +660,8 @@ impl World {
 
 fn peers(dice: &mut Dice) -> Vec<Peer> {
     use Character::{Faulty, Honest, Lazy, Liar, SealBreaker, Slow, Vanishing};
-    let characters = [Honest, Honest, Honest, Honest, Slow, Lazy, Liar, Liar, Vanishing, Faulty, SealBreaker, Honest];
+    let characters =
+        [Honest, Honest, Honest, Honest, Slow, Lazy, Liar, Liar, Vanishing, Faulty, SealBreaker, Honest, Honest];
     characters
         .into_iter()
         .zip(1u8..)
@@ -659,7 +671,7 @@ fn peers(dice: &mut Dice) -> Vec<Peer> {
             account: n,
             conn: None,
             slots: u16::try_from(dice.between(1, 6)).unwrap(),
-            classes: if n % 2 == 0 { vec![cpu(1), gpu(2)] } else { vec![cpu(1)] },
+            classes: if n % 2 == 0 || n == REFEREE { vec![cpu(1), gpu(2)] } else { vec![cpu(1)] },
             running: BTreeMap::new(),
             kept: BTreeMap::new(),
             told: BTreeMap::new(),
