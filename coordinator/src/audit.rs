@@ -44,6 +44,7 @@ fn table(audit: &Audit) -> String {
     line("deposited", audit.deposited.to_string());
     line("platform", audit.platform.to_string());
     line("on hold", audit.held.to_string());
+    line("withheld", audit.withheld.to_string());
     line("settlement batches", audit.batches.to_string());
     line("  tasks", audit.tasks.to_string());
     line("  right executions", audit.executions.to_string());
@@ -71,6 +72,7 @@ fn json_text(audit: &Audit) -> String {
         "deposited_nano_usd": audit.deposited.nano_usd(),
         "platform_nano_usd": audit.platform.nano_usd(),
         "held_nano_usd": audit.held.nano_usd(),
+        "withheld_nano_usd": audit.withheld.nano_usd(),
         "accounts": accounts,
         "settlements": {
             "batches": audit.batches,

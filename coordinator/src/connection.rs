@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use p2c2r_core::{Admin, ConnId};
+use p2c2r_core::{Admin, ConnId, Network};
 use p2c2r_protocol::message::{ClientToServer, Fetch, PeerToServer, Refusal, Role, ServerToClient, ServerToPeer};
 use p2c2r_signing::{BlobId, PublicKey};
 use p2c2r_transport::{Admitted, Decline, Receiver, RecvError, Sender, Visitor, Welcome};
@@ -32,8 +32,8 @@ pub(crate) struct Reception {
 }
 
 impl Reception {
-    /// Handshake and life of one connection, over a stream whose HTTP upgrade is done.
-    pub(crate) async fn serve<S>(&self, io: S)
+    /// Handshake and life of one connection from `network`, over a stream whose HTTP upgrade is done.
+    pub(crate) async fn serve<S>(&self, io: S, network: Network)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -51,7 +51,7 @@ impl Reception {
         // The market's task going away ends the process; nothing more to do for this connection.
         let _: Result<(), Gone> = match role {
             Role::Client => self.client(conn, admitted).await,
-            Role::Peer => self.peer(conn, admitted).await,
+            Role::Peer => self.peer(conn, admitted, network).await,
         };
         tracing::info!(conn = conn.0, "disconnected");
     }
@@ -108,7 +108,7 @@ impl Reception {
         self.market.send(Event::Gone(conn)).await
     }
 
-    async fn peer<S>(&self, conn: ConnId, admitted: Admitted<S>) -> Result<(), Gone>
+    async fn peer<S>(&self, conn: ConnId, admitted: Admitted<S>, network: Network) -> Result<(), Gone>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -116,7 +116,7 @@ impl Reception {
         let (sender, mut receiver) = admitted.open::<ServerToPeer, PeerToServer>();
         let stop = CancellationToken::new();
         let fetches = self.fetches(sender.clone(), ServerToPeer::Chunk);
-        let arrival = Arrival::Peer { conn, account, key, sender: sender.clone(), stop: stop.clone() };
+        let arrival = Arrival::Peer { conn, account, key, network, sender: sender.clone(), stop: stop.clone() };
         self.market.send(Event::Arrived(arrival)).await?;
         while let Some((message, payload)) = self.next(&mut receiver, &stop, &sender).await {
             match message {

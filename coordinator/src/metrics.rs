@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 }
 
 struct StatsMetrics {
-    counters: [(Counter, Figure); 16],
+    counters: [(Counter, Figure); 23],
     gauges: [(Gauge, Figure); 7],
 }
 
@@ -93,11 +93,26 @@ impl StatsMetrics {
             counters: [
                 (to.counter("p2c2r_tasks_submitted_total", "Tasks accepted."), |s| s.tasks_submitted),
                 (to.counter("p2c2r_tasks_refused_total", "Tasks refused."), |s| s.tasks_refused),
-                (to.counter("p2c2r_tasks_confirmed_total", "Tasks confirmed by a quorum."), |s| s.tasks_confirmed),
+                (to.counter("p2c2r_tasks_confirmed_total", "Tasks confirmed."), |s| s.tasks_confirmed),
                 (to.counter("p2c2r_tasks_revoked_total", "Confirmed tasks whose first answer was wrong."), |s| {
                     s.tasks_revoked
                 }),
                 (to.counter("p2c2r_tasks_unverified_total", "Tasks without a quorum."), |s| s.tasks_unverified),
+                (to.counter("p2c2r_tasks_on_held_window_total", "Of the confirmed, those on one execution."), |s| {
+                    s.tasks_on_held_window
+                }),
+                (to.counter("p2c2r_tasks_on_referee_total", "Of the confirmed, those a referee decided."), |s| {
+                    s.tasks_on_referee
+                }),
+                (to.counter("p2c2r_tasks_withdrawn_total", "Answers withdrawn because their peer lied."), |s| {
+                    s.tasks_withdrawn
+                }),
+                (to.counter("p2c2r_audits_total", "Tasks checked by decision of the platform."), |s| s.audits),
+                (to.counter("p2c2r_audits_waived_total", "Checks nobody could be found for."), |s| s.audits_waived),
+                (to.counter("p2c2r_forfeited_nano_usd_total", "Withheld pay lost by liars."), |s| s.forfeited_nano_usd),
+                (to.counter("p2c2r_refunded_nano_usd_total", "Paid back for withdrawn answers."), |s| {
+                    s.refunded_nano_usd
+                }),
                 (to.counter("p2c2r_tasks_recovered_total", "Tasks rebuilt from tickets after a restart."), |s| {
                     s.tasks_recovered
                 }),

@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use p2c2r_core::Network;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -63,14 +64,21 @@ impl Server {
         let held = Held(Arc::new((place, Open::new(&self.metrics))));
         let (tls, router, metrics) = (self.tls.clone(), self.router.clone(), Arc::clone(&self.metrics));
         tokio::spawn(async move {
-            if let Err(error) = serve(tcp, &tls, router, held, &metrics).await {
+            let network = Network::of(address.ip());
+            if let Err(error) = serve(tcp, &tls, router, (held, network), &metrics).await {
                 tracing::debug!(%address, error, "connection failed");
             }
         });
     }
 }
 
-async fn serve(tcp: TcpStream, tls: &TlsAcceptor, router: Router, held: Held, metrics: &Metrics) -> Result<(), String> {
+async fn serve(
+    tcp: TcpStream,
+    tls: &TlsAcceptor,
+    router: Router,
+    (held, network): (Held, Network),
+    metrics: &Metrics,
+) -> Result<(), String> {
     // A frame is written whole; waiting for more to fill a segment only adds delay.
     tcp.set_nodelay(true).map_err(|e| e.to_string())?;
     let handshake = tokio::time::timeout(limits::TLS_TIMEOUT, tls.accept(tcp)).await;
@@ -88,6 +96,7 @@ async fn serve(tcp: TcpStream, tls: &TlsAcceptor, router: Router, held: Held, me
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(held.clone());
+        request.extensions_mut().insert(network);
         router.call(request)
     });
     let connection = http1::Builder::new()

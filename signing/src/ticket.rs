@@ -2,8 +2,12 @@
 //! longer remembers. Opaque to the peer and worth nothing to anybody else; a MAC, not a signature, because the writer
 //! is the only reader.
 //!
-//! Layout, little-endian, [`TICKET_BYTES`] in all: version 1 (1 byte), session (16), task (16), peer (32), nonce (16),
-//! module (32), class (32), input digest (32), replicas (1), number (8), rate (8), max units (8), issued ms (8), MAC (32).
+//! Layout, little-endian, [`TICKET_BYTES`] in all: version 2 (1 byte), session (16), task (16), peer (32), nonce (16),
+//! module (32), class (32), input digest (32), plan (1), number (8), rate (8), max units (8), issued ms (8), MAC (32).
+//!
+//! The plan byte is `replicas + 16 * checks`, XORed with the first byte of `blake3::keyed_hash(key, "plan" || nonce)`: how
+//! often a task is executed is nothing a peer may read, or it would know when to lie. Every attempt has its own nonce, so
+//! the byte is as good as random to everybody else.
 
 use zeroize::Zeroize;
 
@@ -11,7 +15,7 @@ use crate::id::{AttemptNonce, ClassId, InputDigest, ModuleId, SessionId, TaskId}
 use crate::keys::PublicKey;
 
 const KEY_DOMAIN: &str = "P2C2R 2026-11-22 ticket v1";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const BODY_BYTES: usize = 210;
 const MAC_BYTES: usize = 32;
 
@@ -35,8 +39,10 @@ pub struct Ticket {
     pub class: ClassId,
     /// The whole input.
     pub input: InputDigest,
-    /// Executions the client pays for.
+    /// Executions the client pays for, at most 15.
     pub replicas: u8,
+    /// Executions the platform added to check, at most 15.
+    pub checks: u8,
     /// The client's own number of the task.
     pub number: u64,
     /// Nano-USD per unit of one execution when the task was accepted.
@@ -81,6 +87,13 @@ impl TicketKey {
     fn mac(&self, body: &[u8]) -> blake3::Hash {
         blake3::keyed_hash(&self.0, body)
     }
+
+    /// What hides the plan of one attempt. No body is this short, so this is never a MAC.
+    fn plan_pad(&self, nonce: &AttemptNonce) -> u8 {
+        let mut input = *b"plan................";
+        input[4..].copy_from_slice(nonce.as_bytes());
+        self.mac(&input).as_bytes()[0]
+    }
 }
 
 impl Drop for TicketKey {
@@ -102,7 +115,8 @@ impl Ticket {
         out.extend_from_slice(self.module.as_bytes());
         out.extend_from_slice(self.class.as_bytes());
         out.extend_from_slice(self.input.as_bytes());
-        out.push(self.replicas);
+        debug_assert!(self.replicas < 16 && self.checks < 16, "a nibble each");
+        out.push((self.replicas | self.checks << 4) ^ key.plan_pad(&self.nonce));
         for number in [self.number, self.rate, self.max_units, self.issued_ms] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -130,7 +144,7 @@ impl Ticket {
         if version != VERSION {
             return Err(TicketError::Version { got: version });
         }
-        Ok(Self {
+        let mut ticket = Self {
             session: SessionId::from_bytes(fields.take()),
             task: TaskId::from_bytes(fields.take()),
             // Sealed from a key that was checked, and unchanged since: checking the point again would cost more than all
@@ -141,11 +155,15 @@ impl Ticket {
             class: ClassId::from_bytes(fields.take()),
             input: InputDigest::from_bytes(fields.take()),
             replicas: u8::from_le_bytes(fields.take()),
+            checks: 0,
             number: u64::from_le_bytes(fields.take()),
             rate: u64::from_le_bytes(fields.take()),
             max_units: u64::from_le_bytes(fields.take()),
             issued_ms: u64::from_le_bytes(fields.take()),
-        })
+        };
+        let plan = ticket.replicas ^ key.plan_pad(&ticket.nonce);
+        (ticket.replicas, ticket.checks) = (plan & 15, plan >> 4);
+        Ok(ticket)
     }
 }
 

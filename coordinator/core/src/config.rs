@@ -1,6 +1,11 @@
 //! What an operator decides about the market.
 
+use std::collections::BTreeSet;
+
+use p2c2r_signing::AccountId;
+
 use crate::limits::Limits;
+use crate::trust::TrustConfig;
 
 /// Settings of a market. They may differ between two runs of the same store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,14 +23,20 @@ pub struct MarketConfig {
     pub recovery_ms: u64,
     /// Attempts beyond the replicas asked for before a task is given up.
     pub extra_attempts: u8,
-    /// A peer with this many wrong votes among its last 64 gets no work for [`Self::suspend_ms`].
+    /// A peer with this many wrong votes among its last 64 gets no work for [`Self::suspend_ms`]. 1: votes are exact, and
+    /// a cheat that knows when it is trusted lies so rarely that no larger number would ever find it.
     pub suspend_outvoted: u32,
-    /// Milliseconds of a suspension.
+    /// Milliseconds of a first suspension. Each further one is twice as long, up to 128 times: a peer that earns its
+    /// trust again to lie again has ever less time to do so.
     pub suspend_ms: u64,
     /// A peer with this many faults in a row gets no work for [`Self::cooldown_ms`]. Not a verdict on its honesty.
     pub cooldown_faults: u32,
     /// Milliseconds of a cool-down.
     pub cooldown_ms: u64,
+    /// Audits, and pay held back.
+    pub trust: TrustConfig,
+    /// Accounts whose peers are the operator's referees: they get no ordinary work, and their vote decides a dispute.
+    pub referees: BTreeSet<AccountId>,
     /// Bounds.
     pub limits: Limits,
 }
@@ -39,10 +50,12 @@ impl Default for MarketConfig {
             hold_grace_ms: 120_000,
             recovery_ms: 30_000,
             extra_attempts: 3,
-            suspend_outvoted: 8,
+            suspend_outvoted: 1,
             suspend_ms: 3_600_000,
             cooldown_faults: 3,
             cooldown_ms: 5_000,
+            trust: TrustConfig::default(),
+            referees: BTreeSet::new(),
             limits: Limits::default(),
         }
     }

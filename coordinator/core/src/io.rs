@@ -1,5 +1,7 @@
 //! The whole surface of the market: one [`Input`] at a time in, a queue of [`Output`]s out.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use p2c2r_protocol::Credits;
@@ -34,6 +36,23 @@ pub struct ConnId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitId(pub u64);
 
+/// The network a connection comes from, as far as an address shows it. Replicas of a task go to different ones where
+/// there are any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network(u64);
+
+impl Network {
+    /// The /24 of an IPv4 address (IPv4 in IPv6 too), the /48 of an IPv6 address: what one household or one rented
+    /// machine is given, and the least a regional registry routes.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(v4.to_bits() as u64 >> 8),
+            IpAddr::V6(v6) => Self(1 << 63 | (v6.to_bits() >> 80) as u64),
+        }
+    }
+}
+
 /// Something happened.
 #[derive(Debug)]
 pub enum Input {
@@ -52,6 +71,8 @@ pub enum Input {
         account: AccountId,
         /// Its key: what seals and reputation are bound to.
         key: PublicKey,
+        /// Where it connects from.
+        network: Network,
     },
     /// A connection ended.
     Disconnected {
@@ -171,4 +192,20 @@ pub enum Output {
         /// `Err` says what, which value, which bound.
         result: Result<(), String>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_a_prefix() {
+        let of = |text: &str| Network::of(text.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("192.0.2.254"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8:1::1"), of("2001:db8:1:ffff::2"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        assert_ne!(of("::"), of("0.0.0.0"));
+    }
 }

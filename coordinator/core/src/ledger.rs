@@ -5,7 +5,7 @@
 //! hold, the rest is *voided* or *expires*. Every transfer's id is derived from what it is for, and doing the same
 //! thing again moves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use p2c2r_protocol::Credits;
 use p2c2r_signing::{AccountId, Digest, SessionId};
@@ -24,6 +24,8 @@ pub struct Ledger {
     deposits: BTreeMap<String, (AccountId, Credits)>,
     holds: BTreeMap<SessionId, AccountId>,
     last_batch: u64,
+    /// The last batch whose [`Passing`]s were done.
+    last_passed: u64,
     chain: Digest,
     lines: u64,
 }
@@ -35,6 +37,19 @@ pub struct Leg {
     pub session: SessionId,
     /// To whom; `None` is the platform.
     pub to: Option<AccountId>,
+    /// How much, not zero.
+    pub amount: Credits,
+}
+
+/// Pay that moves on after it was withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Passing {
+    /// `Release`, `Forfeit` or `Refund`.
+    pub kind: TransferKind,
+    /// From.
+    pub from: LedgerAccount,
+    /// To.
+    pub to: LedgerAccount,
     /// How much, not zero.
     pub amount: Credits,
 }
@@ -105,6 +120,14 @@ pub enum LedgerError {
         /// Which.
         session: SessionId,
     },
+    /// Bug: money passed on for a batch that is not the last, or the same way twice.
+    #[error("batch {batch} cannot pass on {passing:?}")]
+    Passing {
+        /// Which batch.
+        batch: u64,
+        /// What.
+        passing: Passing,
+    },
     /// Bug: a batch that pays the same account twice out of one hold.
     #[error("batch {batch} has two payments from session {session} to the same account")]
     DuplicateLeg {
@@ -128,6 +151,7 @@ impl Ledger {
             deposits: snapshot.deposits.iter().map(|d| (d.reference.clone(), (d.account, d.amount))).collect(),
             holds: snapshot.holds.iter().map(|h| (h.session, h.account)).collect(),
             last_batch: snapshot.last_batch,
+            last_passed: snapshot.last_batch,
             chain: snapshot.chain.unwrap_or(Digest::from_bytes([0; 32])),
             lines: snapshot.journal_lines,
         }
@@ -203,7 +227,7 @@ impl Ledger {
         Ok(transfer)
     }
 
-    /// Pays a settlement batch out of holds. Batches count up; one that was posted before moves nothing.
+    /// Pays a settlement batch out of holds; what peers earn is withheld for their owners. Batches count up; one that was posted before moves nothing.
     ///
     /// # Errors
     /// [`LedgerError`]; nothing moved.
@@ -215,13 +239,44 @@ impl Ledger {
         let mut transfers = Vec::with_capacity(legs.len());
         for leg in legs {
             let (kind, credit) = match leg.to {
-                Some(account) => (TransferKind::PostPeer, LedgerAccount::Available(account)),
+                Some(account) => (TransferKind::PostPeer, LedgerAccount::Withheld(account)),
                 None => (TransferKind::PostPlatform, LedgerAccount::Platform),
             };
             let id = id(kind, &[&batch.to_le_bytes(), leg.session.as_bytes(), &credit.to_bytes()]);
             transfers.push(self.transfer(id, kind, LedgerAccount::Held(leg.session), credit, leg.amount, at)?);
         }
         self.last_batch = batch;
+        Ok(transfers)
+    }
+
+    /// Passes on what was withheld, in the batch just posted. Done once a batch; again moves nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; nothing moved.
+    pub fn pass_on(&mut self, batch: u64, passings: &[Passing], at: Millis) -> Result<Vec<Transfer>, LedgerError> {
+        if batch <= self.last_passed {
+            return Ok(Vec::new());
+        }
+        let mut left: BTreeMap<LedgerAccount, i128> = BTreeMap::new();
+        let mut ways = BTreeSet::new();
+        for passing in passings {
+            self.check_passing(batch, passing)?;
+            if !ways.insert((passing.kind, passing.from, passing.to)) {
+                return Err(LedgerError::Passing { batch, passing: *passing });
+            }
+            let left = left.entry(passing.from).or_insert_with(|| self.raw(passing.from));
+            if *left < i128::from(passing.amount.nano_usd()) {
+                let (account, balance, needed) = (passing.from, credits(*left), passing.amount);
+                return Err(LedgerError::Insufficient { account, balance, needed });
+            }
+            *left -= i128::from(passing.amount.nano_usd());
+        }
+        let mut transfers = Vec::with_capacity(passings.len());
+        for &Passing { kind, from, to, amount } in passings {
+            let id = id(kind, &[&batch.to_le_bytes(), &from.to_bytes(), &to.to_bytes()]);
+            transfers.push(self.transfer(id, kind, from, to, amount, at)?);
+        }
+        self.last_passed = batch;
         Ok(transfers)
     }
 
@@ -263,6 +318,12 @@ impl Ledger {
         credits(self.raw(LedgerAccount::Held(session)))
     }
 
+    /// What is withheld of an owner's pay.
+    #[must_use]
+    pub fn withheld(&self, owner: AccountId) -> Credits {
+        credits(self.raw(LedgerAccount::Withheld(owner)))
+    }
+
     /// What the platform earned.
     #[must_use]
     pub fn platform(&self) -> Credits {
@@ -273,7 +334,9 @@ impl Ledger {
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, Credits)> + '_ {
         self.balances.iter().filter_map(|(account, &balance)| match account {
             LedgerAccount::Available(account) => Some((*account, credits(balance))),
-            LedgerAccount::External | LedgerAccount::Platform | LedgerAccount::Held(_) => None,
+            LedgerAccount::External | LedgerAccount::Platform | LedgerAccount::Held(_) | LedgerAccount::Withheld(_) => {
+                None
+            }
         })
     }
 
@@ -307,7 +370,7 @@ impl Ledger {
             && self.balances.iter().all(|(account, &balance)| match account {
                 LedgerAccount::External => balance <= 0,
                 LedgerAccount::Held(session) => balance >= 0 && self.holds.contains_key(session),
-                LedgerAccount::Platform | LedgerAccount::Available(_) => balance >= 0,
+                LedgerAccount::Platform | LedgerAccount::Available(_) | LedgerAccount::Withheld(_) => balance >= 0,
             })
     }
 
@@ -363,6 +426,27 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    fn check_passing(&self, batch: u64, passing: &Passing) -> Result<(), LedgerError> {
+        use LedgerAccount::{Available, Platform, Withheld};
+        if passing.amount == Credits::ZERO {
+            return Err(LedgerError::Zero);
+        }
+        let fits = batch == self.last_batch
+            && match (passing.kind, passing.from, passing.to) {
+                (TransferKind::Release, Withheld(owner), Available(to)) => owner == to,
+                (TransferKind::Forfeit, Withheld(_), Platform) => true,
+                (TransferKind::Refund, Withheld(_) | Platform, Available(_)) => true,
+                _ => false,
+            };
+        if !fits {
+            return Err(LedgerError::Passing { batch, passing: *passing });
+        }
+        match passing.to {
+            Available(account) => self.known(account),
+            _ => Ok(()),
+        }
     }
 
     /// Moves money and writes the line: the only place that changes a balance.
@@ -453,8 +537,50 @@ mod tests {
         );
         assert_eq!(ledger.release(session(1), TransferKind::Expire, AT), Ok(Released::NotOpen));
         assert_eq!(ledger.available(account(1)), Some(usd(60)));
-        assert_eq!(ledger.available(account(2)), Some(usd(30)));
+        assert_eq!((ledger.withheld(account(2)), ledger.available(account(2))), (usd(30), Some(usd(0))));
         assert_eq!(ledger.platform(), usd(10));
+        assert!(ledger.balanced());
+    }
+
+    #[test]
+    fn withheld_pay_is_released_forfeited_or_paid_back() {
+        use LedgerAccount::{Available, Platform, Withheld};
+        let mut ledger = funded();
+        ledger.hold(session(1), account(1), usd(60), AT).unwrap();
+        let legs = [
+            Leg { session: session(1), to: Some(account(2)), amount: usd(30) },
+            Leg { session: session(1), to: None, amount: usd(10) },
+        ];
+        ledger.post(1, &legs, AT).unwrap();
+        let pass = |kind, from, to, amount| Passing { kind, from, to, amount: usd(amount) };
+        let (of, own) = (Withheld(account(2)), Available(account(2)));
+        let before: Vec<_> = ledger.balances().collect();
+        for wrong in [
+            vec![pass(TransferKind::Release, of, own, 31)],
+            vec![pass(TransferKind::Release, of, own, 20), pass(TransferKind::Forfeit, of, Platform, 11)],
+            vec![pass(TransferKind::Release, of, own, 1), pass(TransferKind::Release, of, own, 1)],
+            vec![pass(TransferKind::Release, of, Available(account(1)), 1)],
+            vec![pass(TransferKind::Void, of, own, 1)],
+            vec![pass(TransferKind::Refund, own, Available(account(1)), 1)],
+            vec![pass(TransferKind::Refund, of, Available(account(9)), 1)],
+            vec![pass(TransferKind::Release, of, own, 0)],
+        ] {
+            ledger.pass_on(1, &wrong, AT).unwrap_err();
+        }
+        assert!(ledger.pass_on(2, &[pass(TransferKind::Release, of, own, 1)], AT).is_err(), "not the last batch");
+        assert_eq!(ledger.balances().collect::<Vec<_>>(), before);
+        let client = Available(account(1));
+        let moves = [
+            pass(TransferKind::Release, of, own, 12),
+            pass(TransferKind::Forfeit, of, Platform, 10),
+            pass(TransferKind::Refund, of, client, 8),
+            pass(TransferKind::Refund, Platform, client, 2),
+        ];
+        assert_eq!(ledger.pass_on(1, &moves, AT).unwrap().len(), 4);
+        assert_eq!(ledger.pass_on(1, &moves, AT), Ok(vec![]), "the same batch again moves nothing");
+        assert_eq!(ledger.available(account(2)), Some(usd(12)));
+        assert_eq!(ledger.available(account(1)), Some(usd(50)));
+        assert_eq!((ledger.withheld(account(2)), ledger.platform()), (usd(0), usd(18)));
         assert!(ledger.balanced());
     }
 

@@ -37,6 +37,12 @@
 //! ignored. `Unverified` carries `Deadline` (too late), `NoPeers` (attempts or owners ran out), `Other` (cancelled) or
 //! `Funds` (recovered too late, see below). A cancelled task that has a vote is verified and charged all the same.
 //!
+//! **What a verdict rests on** ([`Basis`]): equal votes of several owners, the
+//! vote of the operator's referee where they differed, or one execution of a peer whose owner's pay for
+//! its last executions is withheld ([`trust`] has the rules). When such a peer is found lying, every answer of that window
+//! nobody else checked is *withdrawn*: its client is paid back and hears a second verdict for it, `Unverified` with
+//! `Other`, if its session is still open.
+//!
 //! **An attempt** whose peer sent a result is answered with one `Settled` entry, once it is durable; it is repeated
 //! after a reconnect until acknowledged. A result for something that is over is answered with `Void` at once. A result
 //! that breaks a rule no right execution can break (units, output size, seal) is a wrong vote; a bad seal or ticket
@@ -57,13 +63,17 @@
 //! to find its money. Results that come later are paid if the hold still has it. A hold nobody comes back for expires
 //! after [`MarketConfig::hold_grace_ms`].
 //!
+//! What is withheld stays withheld: its sum per owner is a balance. Which answers it was for, and how far a peer was
+//! trusted, is not durable: after a restart every peer is on probation again, and of a lie found then the answers from
+//! before are neither withdrawn nor paid back (their pay is forfeited to the platform). Wrong votes are durable.
+//!
 //! What is not remembered: provisional answers (a client that comes back may never hear of a task again and must run it
 //! itself), and that a task was given up without a vote within the last second; if all its peers send results after the
 //! restart, it is verified and charged.
 //!
 //! # Modules, in reading order
 //! [`io`] and [`record`] are the surface; [`config`] and [`limits`] the settings; [`market`] the rules; [`ledger`],
-//! [`settlement`], [`quorum`], [`numbers`] and [`identity`] the parts that can be read and tested alone.
+//! [`trust`], [`settlement`], [`quorum`], [`numbers`] and [`identity`] the parts that can be read and tested alone.
 #![forbid(unsafe_code)]
 
 pub mod config;
@@ -83,10 +93,13 @@ pub mod settlement;
 mod snapshot;
 pub mod stats;
 mod task;
+pub mod trust;
+mod withheld;
 
 pub use config::MarketConfig;
-pub use io::{Admin, CommitId, ConnId, Input, Millis, Output};
+pub use io::{Admin, CommitId, ConnId, Input, Millis, Network, Output};
 pub use limits::Limits;
 pub use market::{Market, PeerView, SessionView};
 pub use record::{Commit, Record, Snapshot};
 pub use stats::Stats;
+pub use trust::{Basis, TrustConfig};

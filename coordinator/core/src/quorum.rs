@@ -17,6 +17,20 @@ impl Tally {
         Self { needed, counts: Vec::new() }
     }
 
+    /// Asks for `more` equal votes than before.
+    pub fn raise(&mut self, more: u8) {
+        self.needed = self.needed.saturating_add(more);
+    }
+
+    /// Makes do with `fewer` equal votes than before; the vote that has enough now, if none speaks against it.
+    pub fn waive(&mut self, fewer: u8) -> Option<Vote> {
+        self.needed = self.needed.saturating_sub(fewer);
+        match self.counts[..] {
+            [(vote, count)] if count >= self.needed => Some(vote),
+            _ => None,
+        }
+    }
+
     /// Counts a vote; true if it has a quorum now.
     pub fn cast(&mut self, vote: Vote) -> bool {
         let count = match self.counts.binary_search_by_key(&vote, |&(v, _)| v) {
@@ -75,6 +89,17 @@ mod tests {
         assert_eq!(winner(2, &[1, 9]).1.missing(), 1);
         assert_eq!(winner(1, &[9]).0, Some(9));
         assert_eq!(Tally::new(3).missing(), 3);
+    }
+
+    #[test]
+    fn a_check_may_be_waived_if_nobody_disagrees() {
+        let mut tally = Tally::new(1);
+        tally.raise(1);
+        assert_eq!(tally.clone().waive(1), None, "without a vote there is nothing to make do with");
+        assert!(!tally.cast(vote(1)));
+        assert_eq!(tally.clone().waive(1), Some(vote(1)));
+        assert!(!tally.cast(vote(2)));
+        assert_eq!(tally.waive(1), None);
     }
 
     proptest! {

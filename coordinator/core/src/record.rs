@@ -74,6 +74,8 @@ pub enum LedgerAccount {
     Available(AccountId),
     /// What a session has on hold.
     Held(SessionId),
+    /// What an owner's peers earned last, held back until it is old enough to be theirs.
+    Withheld(AccountId),
 }
 
 /// Why money moved.
@@ -83,7 +85,7 @@ pub enum TransferKind {
     Deposit,
     /// Available to held.
     Hold,
-    /// Held to a peer's owner.
+    /// Held to what is withheld of a peer's owner.
     PostPeer,
     /// Held to the platform.
     PostPlatform,
@@ -91,6 +93,12 @@ pub enum TransferKind {
     Void,
     /// Held back to available: nobody came back for the session.
     Expire,
+    /// Withheld to available: the pay is old enough.
+    Release,
+    /// Withheld to the platform: a peer of the owner lied.
+    Forfeit,
+    /// Withheld, or the platform's part, back to the client: an answer was withdrawn.
+    Refund,
 }
 
 /// One immutable line of the journal.
@@ -237,6 +245,7 @@ impl LedgerAccount {
             Self::Platform => (1, [0; 16]),
             Self::Available(account) => (2, *account.as_bytes()),
             Self::Held(session) => (3, *session.as_bytes()),
+            Self::Withheld(account) => (4, *account.as_bytes()),
         };
         let mut out = [tag; 17];
         out[1..].copy_from_slice(&id);
@@ -255,6 +264,9 @@ impl TransferKind {
             Self::PostPlatform => 3,
             Self::Void => 4,
             Self::Expire => 5,
+            Self::Release => 6,
+            Self::Forfeit => 7,
+            Self::Refund => 8,
         }
     }
 }

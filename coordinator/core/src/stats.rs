@@ -11,6 +11,16 @@ pub struct Stats {
     pub tasks_confirmed: u64,
     /// Confirmed tasks whose first answer was wrong.
     pub tasks_revoked: u64,
+    /// Of them, those that rest on a window of held pay; the others rest on a quorum or a referee.
+    pub tasks_on_held_window: u64,
+    /// Of them, those a referee decided.
+    pub tasks_on_referee: u64,
+    /// Answers withdrawn after their verdict, because their peer lied.
+    pub tasks_withdrawn: u64,
+    /// Tasks the platform had executed once more than asked, to check.
+    pub audits: u64,
+    /// Of them, those that ended without the check: nobody could be asked in time.
+    pub audits_waived: u64,
     /// Tasks that ended without a quorum.
     pub tasks_unverified: u64,
     /// Tasks rebuilt from tickets after a restart.
@@ -37,6 +47,10 @@ pub struct Stats {
     pub paid_nano_usd: u64,
     /// Nano-USD of it kept by the platform.
     pub fee_nano_usd: u64,
+    /// Nano-USD of withheld pay lost by liars.
+    pub forfeited_nano_usd: u64,
+    /// Nano-USD paid back to clients for withdrawn answers.
+    pub refunded_nano_usd: u64,
     /// Gauge: clients connected.
     pub clients: u64,
     /// Gauge: peers connected.

@@ -6,20 +6,22 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{Mode, Path};
 use p2c2r_signing::{
-    AccountId, AttemptNonce, BlobId, ClassId, InputDigest, Manifest, ModuleId, PublicKey, Seal, SessionId, TaskId, Vote,
+    AccountId, AttemptNonce, BlobId, ClassId, InputDigest, Manifest, ModuleId, Outcome, PublicKey, Seal, SessionId,
+    TaskId, TraceRoot, Vote,
 };
 use slab::Slab;
 
-use crate::io::Millis;
+use crate::io::{Millis, Network};
 use crate::peers::ClassKey;
 use crate::quorum::Tally;
+use crate::trust::Basis;
 
 /// All tasks between submit and settlement.
 #[derive(Default)]
 pub(crate) struct Tasks {
     slab: Slab<Task>,
     by_id: BTreeMap<TaskId, usize>,
-    /// Bytes of inputs kept.
+    /// Bytes of inputs kept, and of outputs that wait for a check.
     pub(crate) input_bytes: usize,
 }
 
@@ -27,6 +29,8 @@ pub(crate) struct Tasks {
 pub(crate) struct Task {
     pub(crate) id: TaskId,
     pub(crate) session: SessionId,
+    /// Who pays, and so never runs it.
+    pub(crate) client: AccountId,
     pub(crate) number: u64,
     pub(crate) module: ModuleId,
     pub(crate) needs: Needs,
@@ -38,6 +42,8 @@ pub(crate) struct Task {
     pub(crate) priority: u8,
     pub(crate) mode: Mode,
     pub(crate) replicas: u8,
+    /// Executions the platform added to check.
+    pub(crate) checks: u8,
     pub(crate) max_units: u64,
     /// Bytes an output may have by the manifest.
     pub(crate) output_bytes: u64,
@@ -55,6 +61,10 @@ pub(crate) struct Task {
     pub(crate) phase: Phase,
     /// The vote behind the answer the client has.
     pub(crate) delivered: Option<Vote>,
+    /// An answer that may yet be the task's: the first one while a check is awaited, the quorum's while a referee is.
+    pub(crate) kept: Option<Answer>,
+    /// The quorum's vote that awaits the referee.
+    pub(crate) ruling: Option<Vote>,
     /// Whether it is in the list of those that wait for another peer.
     pub(crate) waiting: bool,
 }
@@ -75,10 +85,20 @@ pub(crate) enum Place {
 pub(crate) enum Phase {
     /// No verdict yet.
     Undecided,
-    /// The quorum agreed on this vote, at this cost. Waits for its settlement batch.
-    Confirmed(Vote, Credits),
+    /// This vote is right, at this cost. Waits for its settlement batch.
+    Confirmed(Vote, Credits, Basis),
     /// There will be no quorum. Waits for its settlement batch.
     Unverified,
+}
+
+/// What a peer says came out.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    pub(crate) units: u64,
+    pub(crate) trace_root: TraceRoot,
+    pub(crate) seal: Seal,
+    pub(crate) output: Bytes,
 }
 
 /// One attempt.
@@ -86,6 +106,9 @@ pub(crate) struct Attempt {
     pub(crate) nonce: AttemptNonce,
     pub(crate) peer: PublicKey,
     pub(crate) owner: AccountId,
+    pub(crate) network: Network,
+    /// Whether its vote decides.
+    pub(crate) referee: bool,
     /// When it counts as late.
     pub(crate) until: Millis,
     pub(crate) state: AttemptState,
@@ -158,9 +181,20 @@ impl Task {
         if self.delivered.is_some() { self.verify_by } else { self.deadline }
     }
 
-    /// The owners that have or had an attempt of it.
-    pub(crate) fn owners(&self) -> Vec<AccountId> {
-        self.attempts.iter().map(|a| a.owner).collect()
+    /// Who may not run it (any more): its client, and the owners that have or had an attempt of it.
+    pub(crate) fn excluded(&self) -> Vec<AccountId> {
+        let client = Some(self.client).filter(|client| self.attempts.iter().all(|a| a.owner != *client));
+        client.into_iter().chain(self.attempts.iter().map(|a| a.owner)).collect()
+    }
+
+    /// Where it runs or ran already.
+    pub(crate) fn networks(&self) -> Vec<Network> {
+        self.attempts.iter().map(|a| a.network).collect()
+    }
+
+    /// Executions it was meant to have.
+    pub(crate) fn planned(&self) -> usize {
+        usize::from(self.replicas) + usize::from(self.checks)
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -188,16 +222,25 @@ impl Tasks {
     }
 
     pub(crate) fn remove(&mut self, key: usize) -> Option<Task> {
-        self.drop_input(key);
+        self.drop_bytes(key);
         let task = self.slab.try_remove(key)?;
         self.by_id.remove(&task.id);
         Some(task)
     }
 
-    /// Nothing will be reissued any more.
-    pub(crate) fn drop_input(&mut self, key: usize) {
+    /// Keeps an answer for later, in place of one before.
+    pub(crate) fn keep(&mut self, key: usize, answer: Answer) {
+        if let Some(task) = self.slab.get_mut(key) {
+            self.input_bytes += answer.output.len();
+            self.input_bytes -= task.kept.replace(answer).map_or(0, |before| before.output.len());
+        }
+    }
+
+    /// Nothing will be reissued or waited for any more.
+    pub(crate) fn drop_bytes(&mut self, key: usize) {
         if let Some(task) = self.slab.get_mut(key) {
             self.input_bytes -= std::mem::take(&mut task.input).len();
+            self.input_bytes -= task.kept.take().map_or(0, |answer| answer.output.len());
         }
     }
 

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2c2r_core::MarketConfig;
+use p2c2r_core::{MarketConfig, TrustConfig};
+use p2c2r_signing::AccountId;
 use serde::{Deserialize, Serialize};
 
 pub use settings::{ConfigError, Settings};
@@ -79,8 +80,12 @@ pub struct Config {
     pub recovery_ms: u64,
     /// Wrong votes among a peer's last 64 that suspend it.
     pub suspend_outvoted: u32,
-    /// Milliseconds of a suspension.
+    /// Milliseconds of a first suspension; each further one is twice as long.
     pub suspend_ms: u64,
+    /// Percent of a trusted peer's tasks that are checked; 0 switches checks and the holding back of pay off.
+    pub audit_percent: u8,
+    /// Accounts whose peers are referees.
+    pub referees: Vec<AccountId>,
 }
 
 impl Config {
@@ -107,6 +112,8 @@ impl Config {
             recovery_ms: self.recovery_ms,
             suspend_outvoted: self.suspend_outvoted,
             suspend_ms: self.suspend_ms,
+            referees: self.referees.iter().copied().collect(),
+            trust: TrustConfig::with_floor(u32::from(self.audit_percent) * 10_000),
             ..MarketConfig::default()
         }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use p2c2r_core::MarketConfig;
+use p2c2r_signing::AccountId;
 use serde::Deserialize;
 
 use super::{Accounts, Config, LogFormat};
@@ -74,12 +75,18 @@ pub struct Settings {
     /// Time after a restart in which peers may bring results from before it [default: 30000]
     #[arg(long, global = true, env = "P2C2R_RECOVERY_MS", value_name = "MS")]
     pub recovery_ms: Option<u64>,
-    /// Wrong votes among a peer's last 64 that suspend it [default: 8]
+    /// Wrong votes among a peer's last 64 that suspend it [default: 1]
     #[arg(long, global = true, env = "P2C2R_SUSPEND_OUTVOTED", value_name = "COUNT")]
     pub suspend_outvoted: Option<u32>,
-    /// Time of a suspension [default: 3600000]
+    /// Time of a first suspension; each further one is twice as long [default: 3600000]
     #[arg(long, global = true, env = "P2C2R_SUSPEND_MS", value_name = "MS")]
     pub suspend_ms: Option<u64>,
+    /// Percent of a trusted peer's tasks that are checked; 0: no checks, pay at once [default: 3]
+    #[arg(long, global = true, env = "P2C2R_AUDIT_PERCENT", value_name = "PERCENT")]
+    pub audit_percent: Option<u8>,
+    /// Account whose peers decide disputes and get no other work; may be repeated
+    #[arg(long = "referee", global = true, env = "P2C2R_REFEREES", value_delimiter = ',', value_name = "ACCOUNT")]
+    pub referees: Option<Vec<AccountId>>,
 }
 
 /// Settings that cannot be used.
@@ -158,6 +165,8 @@ impl Settings {
             recovery_ms: self.recovery_ms.or(those.recovery_ms),
             suspend_outvoted: self.suspend_outvoted.or(those.suspend_outvoted),
             suspend_ms: self.suspend_ms.or(those.suspend_ms),
+            audit_percent: self.audit_percent.or(those.audit_percent),
+            referees: self.referees.or(those.referees),
         }
     }
 
@@ -212,6 +221,8 @@ impl Settings {
                 64,
             )?,
             suspend_ms: self.suspend_ms.unwrap_or(market.suspend_ms),
+            referees: self.referees.unwrap_or_default(),
+            audit_percent: within("audit_percent", self.audit_percent.unwrap_or(AUDIT_PERCENT), 0, 100)?,
         };
         match (config.dev, &config.tls_cert, &config.tls_key) {
             (false, Some(_), Some(_)) | (true, None, None) => Ok(config),
@@ -220,6 +231,9 @@ impl Settings {
         }
     }
 }
+
+/// As [`p2c2r_core::TrustConfig`] has it by default.
+const AUDIT_PERCENT: u8 = 3;
 
 fn within<T: PartialOrd + std::fmt::Display>(key: &'static str, value: T, min: T, max: T) -> Result<T, ConfigError> {
     if value < min || value > max {
@@ -247,6 +261,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8765");
         assert_eq!(config.accounts, Accounts::Open);
         assert_eq!(config.peer_share_percent, 75);
+        assert_eq!(config.market(), MarketConfig::default());
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! `GET /v1/connect`: the upgrade to WebSocket (RFC 6455, section 4.2), by hand because hyper owns the socket.
 
+use std::net::Ipv4Addr;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use hyper_util::rt::TokioIo;
+use p2c2r_core::Network;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Failure, Shared};
@@ -21,10 +24,11 @@ pub(super) async fn upgrade(State(Shared(shared)): State<Shared>, mut request: R
     };
     let accept = derive_accept_key(key.as_bytes());
     let held = request.extensions_mut().remove::<Held>();
+    let network = request.extensions_mut().remove::<Network>().unwrap_or(Network::of(Ipv4Addr::UNSPECIFIED.into()));
     let upgrading = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgrading.await {
-            Ok(upgraded) => Box::pin(shared.reception.serve(TokioIo::new(upgraded))).await,
+            Ok(upgraded) => Box::pin(shared.reception.serve(TokioIo::new(upgraded), network)).await,
             Err(error) => tracing::debug!(%error, "upgrade failed"),
         }
         drop(held);

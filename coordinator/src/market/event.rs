@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use p2c2r_core::{Admin, ConnId, Input, Market};
+use p2c2r_core::{Admin, ConnId, Input, Market, Network};
 use p2c2r_protocol::message::{ClientToServer, PeerToServer, ServerToClient, ServerToPeer};
 use p2c2r_signing::{AccountId, BlobId, PublicKey};
 use p2c2r_transport::Sender;
@@ -38,15 +38,29 @@ pub(crate) enum Event {
 
 /// A connection that authenticated, and how to reach and to end it.
 pub(crate) enum Arrival {
-    Client { conn: ConnId, account: AccountId, sender: Sender<ServerToClient>, stop: CancellationToken },
-    Peer { conn: ConnId, account: AccountId, key: PublicKey, sender: Sender<ServerToPeer>, stop: CancellationToken },
+    Client {
+        conn: ConnId,
+        account: AccountId,
+        sender: Sender<ServerToClient>,
+        stop: CancellationToken,
+    },
+    Peer {
+        conn: ConnId,
+        account: AccountId,
+        key: PublicKey,
+        network: Network,
+        sender: Sender<ServerToPeer>,
+        stop: CancellationToken,
+    },
 }
 
 impl Arrival {
     pub(crate) const fn input(&self) -> Input {
         match self {
             Self::Client { conn, account, .. } => Input::ClientConnected { conn: *conn, account: *account },
-            Self::Peer { conn, account, key, .. } => Input::PeerConnected { conn: *conn, account: *account, key: *key },
+            Self::Peer { conn, account, key, network, .. } => {
+                Input::PeerConnected { conn: *conn, account: *account, key: *key, network: *network }
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ impl Links {
             Arrival::Client { conn, account: _, sender, stop } => {
                 self.clients.insert(conn, Client { sender, stop, submitted: HashMap::new() });
             }
-            Arrival::Peer { conn, account: _, key, sender, stop } => {
+            Arrival::Peer { conn, account: _, key, network: _, sender, stop } => {
                 self.peers.insert(conn, Peer { key, sender, stop, ready: false });
             }
         }

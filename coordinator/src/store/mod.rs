@@ -85,6 +85,8 @@ pub struct Audit {
     pub platform: Credits,
     /// What is on hold.
     pub held: Credits,
+    /// Peers' pay that is not yet theirs.
+    pub withheld: Credits,
     /// What each account may spend.
     pub available: Vec<(AccountId, Credits)>,
     /// Settlement batches.

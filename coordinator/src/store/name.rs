@@ -5,6 +5,7 @@ use p2c2r_protocol::message::Standing;
 
 const AVAILABLE: &str = "available:";
 const HELD: &str = "held:";
+const WITHHELD: &str = "withheld:";
 
 pub(super) fn of_account(account: LedgerAccount) -> String {
     match account {
@@ -12,6 +13,7 @@ pub(super) fn of_account(account: LedgerAccount) -> String {
         LedgerAccount::Platform => "platform".to_owned(),
         LedgerAccount::Available(id) => format!("{AVAILABLE}{id}"),
         LedgerAccount::Held(id) => format!("{HELD}{id}"),
+        LedgerAccount::Withheld(id) => format!("{WITHHELD}{id}"),
     }
 }
 
@@ -20,8 +22,10 @@ pub(super) fn to_account(name: &str) -> Option<LedgerAccount> {
         "external" => Some(LedgerAccount::External),
         "platform" => Some(LedgerAccount::Platform),
         _ => {
-            let available = name.strip_prefix(AVAILABLE).and_then(|id| id.parse().ok()).map(LedgerAccount::Available);
-            available.or_else(|| name.strip_prefix(HELD)?.parse().ok().map(LedgerAccount::Held))
+            let available = || name.strip_prefix(AVAILABLE)?.parse().ok().map(LedgerAccount::Available);
+            let held = || name.strip_prefix(HELD)?.parse().ok().map(LedgerAccount::Held);
+            let withheld = || name.strip_prefix(WITHHELD)?.parse().ok().map(LedgerAccount::Withheld);
+            available().or_else(held).or_else(withheld)
         }
     }
 }
@@ -34,6 +38,9 @@ pub(super) const fn of_kind(kind: TransferKind) -> u8 {
         TransferKind::PostPlatform => 4,
         TransferKind::Void => 5,
         TransferKind::Expire => 6,
+        TransferKind::Release => 7,
+        TransferKind::Forfeit => 8,
+        TransferKind::Refund => 9,
     }
 }
 
@@ -45,6 +52,9 @@ pub(super) const fn to_kind(number: u8) -> Option<TransferKind> {
         4 => TransferKind::PostPlatform,
         5 => TransferKind::Void,
         6 => TransferKind::Expire,
+        7 => TransferKind::Release,
+        8 => TransferKind::Forfeit,
+        9 => TransferKind::Refund,
         _ => return None,
     })
 }
@@ -72,6 +82,7 @@ mod tests {
             LedgerAccount::Platform,
             LedgerAccount::Available(AccountId::from_bytes([7; 16])),
             LedgerAccount::Held(SessionId::from_bytes([8; 16])),
+            LedgerAccount::Withheld(AccountId::from_bytes([9; 16])),
         ] {
             assert_eq!(to_account(&of_account(account)), Some(account));
         }

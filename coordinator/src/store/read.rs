@@ -44,12 +44,14 @@ pub(super) fn publishers(connection: &Connection) -> Result<Vec<Publisher>, Stor
 }
 
 pub(super) fn audit(connection: &Connection, damage: Option<Damage>) -> Result<Audit, StoreError> {
-    let (mut platform, mut external, mut held, mut available) = (0i128, 0i128, 0i128, Vec::new());
+    let (mut platform, mut external, mut held, mut withheld) = (0i128, 0i128, 0i128, 0i128);
+    let mut available = Vec::new();
     for (account, balance) in balances(connection)? {
         match account {
             LedgerAccount::External => external += balance,
             LedgerAccount::Platform => platform += balance,
             LedgerAccount::Held(_) => held += balance,
+            LedgerAccount::Withheld(_) => withheld += balance,
             LedgerAccount::Available(account) => available.push((account, credits(balance))),
         }
     }
@@ -61,6 +63,7 @@ pub(super) fn audit(connection: &Connection, damage: Option<Damage>) -> Result<A
         deposited: credits(-external),
         platform: credits(platform),
         held: credits(held),
+        withheld: credits(withheld),
         available,
         batches: number(connection, "SELECT count(*) FROM settlements")?,
         tasks: sum("tasks")?,

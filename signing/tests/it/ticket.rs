@@ -16,6 +16,7 @@ pub(crate) fn ticket() -> Ticket {
         class: ClassId::from_bytes([6; 32]),
         input: InputDigest::from_bytes([7; 32]),
         replicas: 2,
+        checks: 1,
         number: 8,
         rate: 9,
         max_units: 10,
@@ -45,6 +46,26 @@ fn every_change_is_refused() {
     assert!(matches!(Ticket::open(&sealed, &other), Err(TicketError::Mac)));
 }
 
+/// Bytes before the plan.
+const PLAN_AT: usize = 177;
+
+#[test]
+fn a_peer_reads_nothing_of_the_plan() {
+    let plan_of = |replicas, checks, nonce| {
+        let ticket = Ticket { replicas, checks, nonce: AttemptNonce::from_bytes([nonce; 16]), ..ticket() };
+        ticket.seal(&key())[PLAN_AT]
+    };
+    // The same plan looks different in every attempt, and any plan may look like any byte.
+    for (replicas, checks) in [(1, 0), (1, 1), (2, 0)] {
+        let seen: std::collections::BTreeSet<u8> = (0..=255).map(|nonce| plan_of(replicas, checks, nonce)).collect();
+        assert!(seen.len() > 130, "{} of 256 values", seen.len());
+    }
+    // But for plan and MAC, two tickets that differ in their plan alone are the same bytes.
+    let (single, checked) = (Ticket { checks: 0, ..ticket() }.seal(&key()), ticket().seal(&key()));
+    assert_eq!(single[..PLAN_AT], checked[..PLAN_AT]);
+    assert_eq!(single[PLAN_AT + 1..TICKET_BYTES - 32], checked[PLAN_AT + 1..TICKET_BYTES - 32]);
+}
+
 proptest! {
     #[test]
     fn open_undoes_seal(
@@ -61,7 +82,8 @@ proptest! {
             module: ModuleId::from_bytes(digests.0),
             class: ClassId::from_bytes(digests.1),
             input: InputDigest::from_bytes(digests.2),
-            replicas: numbers.0,
+            replicas: numbers.0 & 15,
+            checks: numbers.0 >> 4,
             number: numbers.1,
             rate: numbers.2,
             max_units: numbers.3,

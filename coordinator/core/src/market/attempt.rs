@@ -7,12 +7,12 @@ use p2c2r_protocol::message::{OfferedClass, Refusal, ServerToPeer};
 use p2c2r_signing::{AccountId, PublicKey, Ticket};
 
 use super::{Conn, Market};
-use crate::io::{ConnId, Millis};
+use crate::io::{ConnId, Millis, Network};
 use crate::peers::ClassKey;
 use crate::task::{AttemptState, Phase};
 
 impl Market {
-    pub(super) fn peer_connected(&mut self, conn: ConnId, account: AccountId, key: PublicKey) {
+    pub(super) fn peer_connected(&mut self, conn: ConnId, account: AccountId, key: PublicKey, network: Network) {
         if !self.has_room(conn) {
             return;
         }
@@ -30,7 +30,7 @@ impl Market {
             return;
         }
         let id = self.peers.ensure(key, account, &self.config);
-        self.peers.link(id, conn, account);
+        self.peers.link(id, conn, account, network);
         self.conns.insert(conn, Conn::Peer(id));
         let repeat = self.peers.get_mut(id).map(|peer| peer.unacked.repeat(&self.config.limits)).unwrap_or_default();
         for message in repeat {

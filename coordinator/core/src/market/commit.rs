@@ -25,8 +25,13 @@ pub(super) enum After {
     SessionClosed { conn: Option<ConnId>, spent: p2c2r_protocol::Credits },
     /// The operator is told.
     Admin { request: u64 },
-    /// The peers are told.
-    Settled { batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>> },
+    /// The peers are told, and the clients whose answers are withdrawn.
+    Settled {
+        batch: u64,
+        root: Digest,
+        entries: BTreeMap<PublicKey, Vec<SettledAttempt>>,
+        withdrawn: Vec<(SessionId, u64)>,
+    },
 }
 
 impl Commits {
@@ -87,7 +92,10 @@ impl Market {
             After::SessionOpened(session) => self.session_opened(session),
             After::SessionClosed { conn, spent } => self.session_closed(conn, spent),
             After::Admin { request } => self.out.push_back(Output::AdminDone { request, result: Ok(()) }),
-            After::Settled { batch, root, entries } => self.tell_settled(batch, root, entries),
+            After::Settled { batch, root, entries, withdrawn } => {
+                self.tell_settled(batch, root, entries);
+                self.tell_withdrawn(withdrawn);
+            }
         }
     }
 }

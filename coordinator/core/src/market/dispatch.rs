@@ -2,7 +2,7 @@
 //! that has a slot again.
 
 use p2c2r_protocol::message::{Refusal, ServerToPeer};
-use p2c2r_signing::{SessionId, Ticket};
+use p2c2r_signing::{AccountId, SessionId, Ticket};
 
 use super::{Market, Refused};
 use crate::io::Output;
@@ -23,14 +23,14 @@ pub(super) enum Choice {
 
 impl Market {
     /// Where a new task of these needs goes.
-    pub(super) fn choose(&self, needs: Needs, replicas: u8) -> Result<Choice, Refused> {
+    pub(super) fn choose(&self, needs: Needs, replicas: u8, client: AccountId) -> Result<Choice, Refused> {
         let wanted = usize::from(replicas);
         let mut most = 0;
         let mut free = None;
         for &path in needs.paths() {
             for (class, owners) in self.peers.pool.ranked(path).take(CLASSES_TRIED) {
-                most = most.max(owners);
-                if free.is_none() && self.peers.pool.free_owners(&class) >= wanted {
+                most = most.max(owners - usize::from(self.peers.pool.has_owner(&class, client)));
+                if free.is_none() && self.peers.pool.free_owners(&class, client) >= wanted {
                     free = Some(class);
                 }
             }
@@ -52,17 +52,25 @@ impl Market {
         for _ in 0..task.replicas {
             self.issue(key, class);
         }
-        // Free owners were counted before, so this finds nothing to do unless that count was wrong.
+        // Free owners were counted before, so this finds nothing to do but a check that was decided on.
         self.complete(key);
     }
 
     /// Gives a task one attempt at a random free peer of an owner that has none of it; false if there is none.
     fn issue(&mut self, key: usize, class: ClassKey) -> bool {
+        let Some(task) = self.tasks.get(key) else { return false };
+        let picked = self.peers.pick(&class, &task.excluded(), &task.networks(), &mut self.dice);
+        let Some(id) = picked else { return false };
+        self.decide_check(key, id, class);
+        self.give(key, id, class, false)
+    }
+
+    /// Gives a task's next attempt to a peer.
+    pub(super) fn give(&mut self, key: usize, id: usize, class: ClassKey, referee: bool) -> bool {
         let Some(task) = self.tasks.get_mut(key) else { return false };
-        let Some(id) = self.peers.pool.pick(&class, &task.owners(), &mut self.dice) else { return false };
         let Some(peer) = self.peers.get(id) else { return false };
         let Some(link) = &peer.link else { return false };
-        let (conn, record) = (link.conn, &peer.standing.record);
+        let (conn, network, record) = (link.conn, link.network, &peer.standing.record);
         let nonce = self.dice.nonce();
         let until = task.ends();
         let ticket = Ticket {
@@ -74,6 +82,7 @@ impl Market {
             class: class.class,
             input: task.digest,
             replicas: task.replicas,
+            checks: task.checks,
             number: task.number,
             rate: task.rate.nano_usd(),
             max_units: task.max_units,
@@ -91,11 +100,11 @@ impl Market {
             deadline_ms: u32::try_from(self.now.until(until)).unwrap_or(u32::MAX),
         };
         self.stats.attempts += 1;
-        if task.attempts.len() >= usize::from(task.replicas) {
+        if task.attempts.len() >= task.planned() {
             self.stats.reissues += 1;
         }
         let (peer, owner) = (record.key, record.account);
-        task.attempts.push(Attempt { nonce, peer, owner, until, state: AttemptState::Running(id) });
+        task.attempts.push(Attempt { nonce, peer, owner, network, referee, until, state: AttemptState::Running(id) });
         self.out.push_back(Output::ToPeer { conn, message, payload: task.input.clone() });
         self.peers.start(id, key, self.now);
         self.stats.running += 1;
@@ -106,18 +115,26 @@ impl Market {
     pub(super) fn complete(&mut self, key: usize) {
         let Some(task) = self.tasks.get(key) else { return };
         let Place::Class(class) = task.place else { return };
+        if self.referee_failed(key) {
+            return;
+        }
+        let Some(task) = self.tasks.get(key) else { return };
         // What has no time left is about to be given up.
         if task.phase != Phase::Undecided || task.ends() <= self.now {
             return;
         }
-        let most = usize::from(task.replicas) + usize::from(self.config.extra_attempts);
+        let most = task.planned() + usize::from(self.config.extra_attempts);
         let missing = usize::from(task.tally.missing()).saturating_sub(task.running());
         let may_issue = if self.draining { 0 } else { most.saturating_sub(task.attempts.len()) };
         let issued = (0..missing.min(may_issue)).take_while(|_| self.issue(key, class)).count();
         let Some(task) = self.tasks.get(key) else { return };
         let short = issued < missing;
         // Somebody else might still come: a peer of an owner that was not asked, or a result thought lost.
-        let other = may_issue > issued && self.peers.pool.has_other_owner(&class, &task.owners());
+        let other = may_issue > issued && self.peers.pool.has_other_owner(&class, &task.excluded());
+        if short && !other && task.tally.disputed() && self.ask_referee(key) {
+            return;
+        }
+        let Some(task) = self.tasks.get(key) else { return };
         if short && task.running() == 0 && !other && !task.may_come_back() {
             self.give_up(key, Refusal::NoPeers);
             return;
@@ -162,7 +179,8 @@ impl Market {
                     self.refuse_late(task);
                     continue;
                 }
-                let Some(class) = self.free_class(line.0, line.1) else { break };
+                let Some(client) = self.tasks.get(task).map(|t| t.client) else { break };
+                let Some(class) = self.free_class(line.0, line.1, client) else { break };
                 self.queue.pop(line);
                 self.start(task, class);
             }
@@ -170,11 +188,11 @@ impl Market {
     }
 
     /// The best class with enough free owners.
-    fn free_class(&self, needs: Needs, replicas: u8) -> Option<ClassKey> {
+    fn free_class(&self, needs: Needs, replicas: u8, client: AccountId) -> Option<ClassKey> {
         let pool = &self.peers.pool;
         needs.paths().iter().find_map(|&path| {
             let mut classes = pool.ranked(path).take(CLASSES_TRIED);
-            classes.find(|(class, _)| pool.free_owners(class) >= usize::from(replicas)).map(|(class, _)| class)
+            classes.find(|(class, _)| pool.free_owners(class, client) >= usize::from(replicas)).map(|(class, _)| class)
         })
     }
 

@@ -4,11 +4,13 @@ mod account;
 mod attempt;
 mod commit;
 mod dispatch;
+mod referee;
 mod result;
 mod session;
 mod settle;
 mod submit;
 mod timer;
+mod trust;
 mod verdict;
 mod view;
 
@@ -29,7 +31,8 @@ use crate::queue::{Queue, Reissues};
 use crate::record::{KernelRecord, Snapshot};
 use crate::session::Sessions;
 use crate::stats::Stats;
-use crate::task::Tasks;
+use crate::task::{Answer, Tasks};
+use crate::withheld::Withheld;
 use commit::Commits;
 use timer::Timer;
 
@@ -46,6 +49,7 @@ pub struct Market {
     ledger: Ledger,
     sessions: Sessions,
     peers: Peers,
+    withheld: Withheld,
     tasks: Tasks,
     queue: Queue,
     reissues: Reissues,
@@ -92,6 +96,7 @@ impl Market {
             ledger: Ledger::restore(&snapshot),
             sessions: Sessions::restore(&snapshot, now, config.recovery_ms, config.hold_grace_ms),
             peers: Peers::restore(&snapshot, &config),
+            withheld: Withheld::restore(&snapshot),
             commits: Commits::after(snapshot.last_commit),
             last_root: snapshot.recent.last().map_or(Digest::from_bytes([0; 32]), |s| s.root),
             kernels: snapshot.kernels.into_iter().map(|k| (k.module, k)).collect(),
@@ -120,7 +125,7 @@ impl Market {
         self.fire_timers();
         match input {
             Input::ClientConnected { conn, account } => self.client_connected(conn, account),
-            Input::PeerConnected { conn, account, key } => self.peer_connected(conn, account, key),
+            Input::PeerConnected { conn, account, key, network } => self.peer_connected(conn, account, key, network),
             Input::Disconnected { conn } => self.disconnected(conn),
             Input::Client { conn, message, payload } => self.client_message(conn, message, payload),
             Input::Peer { conn, message, payload } => self.peer_message(conn, message, payload),
@@ -192,7 +197,7 @@ impl Market {
         match message {
             PeerToServer::Offer { slots, classes, speed: _ } => self.offer(conn, peer, slots, &classes),
             PeerToServer::Result { ticket, outcome, units, trace_root, seal } => {
-                let answer = result::Answer { outcome, units, trace_root, seal, output: payload };
+                let answer = Answer { outcome, units, trace_root, seal, output: payload };
                 self.result(conn, peer, &ticket, answer);
             }
             PeerToServer::Fault { ticket, fault: _ } => self.peer_fault(conn, peer, &ticket),

@@ -4,23 +4,15 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::limits::REPLICAS;
 use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, ServerToPeer, SettledAttempt, Standing};
-use p2c2r_signing::{Ballot, Digest, Outcome, Seal, Ticket, TraceRoot, Vote};
+use p2c2r_signing::{Ballot, Digest, Ticket, Vote};
 
 use super::Market;
 use crate::identity::task_id;
 use crate::io::ConnId;
 use crate::quorum::Tally;
 use crate::session::SessionState;
-use crate::task::{Attempt, AttemptState, Needs, Phase, Place, Task};
-
-/// What a peer says came out.
-pub(super) struct Answer {
-    pub(super) outcome: Outcome,
-    pub(super) units: u64,
-    pub(super) trace_root: TraceRoot,
-    pub(super) seal: Seal,
-    pub(super) output: Bytes,
-}
+use crate::task::{Answer, Attempt, AttemptState, Needs, Phase, Place, Task};
+use crate::trust::Basis;
 
 impl Market {
     pub(super) fn result(&mut self, conn: ConnId, peer: usize, ticket: &[u8], answer: Answer) {
@@ -31,7 +23,7 @@ impl Market {
             return;
         };
         let Some(task) = self.tasks.get_mut(key) else { return };
-        let state = task.attempts[attempt].state;
+        let Attempt { state, referee, .. } = task.attempts[attempt];
         if let AttemptState::Voted { .. } = state {
             // Sent again; the batch it is in will answer it.
             self.stats.results_late += 1;
@@ -61,6 +53,7 @@ impl Market {
             peer.standing.answered();
         }
         match counts {
+            Some(vote) if referee => self.confirm_by_referee(key, vote, answer),
             Some(vote) => self.count(key, vote, answer),
             None => self.complete(key),
         }
@@ -79,9 +72,17 @@ impl Market {
             return;
         }
         if task.tally.cast(vote) {
-            self.confirm(key, vote, answer);
+            let basis = if task.planned() > 1 { Basis::Quorum } else { Basis::HeldWindow };
+            if !(task.tally.disputed() && self.refer(key, vote, &answer)) {
+                self.confirm(key, vote, answer, basis);
+            }
             return;
         }
+        if task.checks > 0 && task.kept.is_none() {
+            let output = if task.mode == Mode::Confirmed { answer.output.clone() } else { Bytes::new() };
+            self.tasks.keep(key, Answer { output, ..answer.clone() });
+        }
+        let Some(task) = self.tasks.get_mut(key) else { return };
         if task.mode == Mode::Provisional && task.delivered.is_none() && self.now < task.deadline {
             task.delivered = Some(vote);
             let Task { session, number, id, .. } = *task;
@@ -102,8 +103,9 @@ impl Market {
         if let Some(at) = task.attempts.iter().position(|a| a.nonce == ticket.nonce) {
             return Some((key, at));
         }
-        let owner = self.peers.get(peer)?.standing.record.account;
-        let most = usize::from(task.replicas) + usize::from(self.config.extra_attempts);
+        let found = self.peers.get(peer)?;
+        let (owner, network) = (found.standing.record.account, found.link.as_ref()?.network);
+        let most = task.planned() + usize::from(self.config.extra_attempts);
         let fits = task.place == Place::Recovered(ticket.class)
             && task.module == ticket.module
             && task.digest == ticket.input
@@ -111,7 +113,15 @@ impl Market {
             && task.attempts.iter().all(|a| a.owner != owner);
         fits.then(|| {
             let (nonce, peer, until) = (ticket.nonce, ticket.peer, task.deadline);
-            task.attempts.push(Attempt { nonce, peer, owner, until, state: AttemptState::Missing });
+            task.attempts.push(Attempt {
+                nonce,
+                peer,
+                owner,
+                network,
+                referee: false,
+                until,
+                state: AttemptState::Missing,
+            });
             (key, task.attempts.len() - 1)
         })
     }
@@ -128,6 +138,7 @@ impl Market {
             && !session.tasks.contains_key(&ticket.number)
             && ticket.task == task_id(ticket.session, ticket.number)
             && (1..=REPLICAS).contains(&ticket.replicas)
+            && ticket.checks <= 1
             && self.tasks.len() < self.config.limits.tasks;
         if !recoverable {
             return None;
@@ -137,6 +148,7 @@ impl Market {
         let key = self.tasks.insert(Task {
             id: ticket.task,
             session: ticket.session,
+            client: session.account,
             number: ticket.number,
             module: ticket.module,
             needs,
@@ -147,6 +159,7 @@ impl Market {
             priority: 0,
             mode: Mode::Provisional,
             replicas: ticket.replicas,
+            checks: ticket.checks,
             max_units: ticket.max_units,
             output_bytes: kernel.manifest.limits.output_bytes,
             rate,
@@ -156,9 +169,11 @@ impl Market {
             timer: None,
             place: Place::Recovered(ticket.class),
             attempts: Vec::new(),
-            tally: Tally::new(ticket.replicas),
+            tally: Tally::new(ticket.replicas + ticket.checks),
             phase: Phase::Undecided,
             delivered: None,
+            kept: None,
+            ruling: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(ticket.session) {

@@ -7,10 +7,12 @@ use p2c2r_signing::{Digest, PublicKey, SessionId};
 
 use super::Market;
 use super::commit::After;
+use super::trust::Grounds;
 use super::verdict::cost_of;
 use crate::record::Record;
 use crate::settlement::{DecidedTask, Execution, Settlement, settle};
 use crate::task::{AttemptState, Phase, Task};
+use crate::trust::Basis;
 
 /// Executions a decided task brings as a rule, to know when a batch is full.
 const EXECUTIONS_A_TASK: usize = 2;
@@ -44,6 +46,7 @@ impl Market {
     /// Settles the tasks decided so far, as many as a batch holds.
     fn cut(&mut self) {
         let mut tasks: Vec<DecidedTask> = Vec::new();
+        let mut grounds: Vec<Grounds> = Vec::new();
         let mut executions = 0;
         while executions < self.config.limits.batch_executions {
             let Some(key) = self.decided.pop_front() else { break };
@@ -51,6 +54,7 @@ impl Market {
             let decided = decided_task(task);
             executions += decided.executions.len();
             tasks.push(decided);
+            grounds.push(Grounds::of(task));
             self.leave(key);
         }
         let batch = self.ledger.last_batch() + 1;
@@ -62,6 +66,7 @@ impl Market {
                 // Only a bug can charge a hold more than it holds. Then nobody is charged and nobody paid.
                 debug_assert!(false, "batch {batch}: {error}");
                 tasks.iter_mut().for_each(void);
+                grounds.iter_mut().for_each(|g| g.basis = None);
                 settlement = settle(batch, self.now, share, &tasks);
                 self.ledger.post(batch, &settlement.legs, self.now).unwrap_or_default()
             }
@@ -77,10 +82,11 @@ impl Market {
         }
         let sessions: BTreeSet<SessionId> = tasks.iter().map(|t| t.session).collect();
         let root = record.root;
-        let mut records: Vec<Record> = transfers.into_iter().map(Record::Transfer).collect();
+        let (passed, withdrawn) = self.hold_back(batch, &tasks, &grounds, &record);
+        let mut records: Vec<Record> = transfers.into_iter().chain(passed).map(Record::Transfer).collect();
         records.push(Record::Settlement(record));
         records.extend(self.peers.changed().into_iter().map(Record::Peer));
-        self.commit(records, After::Settled { batch, root, entries });
+        self.commit(records, After::Settled { batch, root, entries, withdrawn });
         for session in sessions {
             self.end_if_over(session);
         }
@@ -136,10 +142,13 @@ fn decided_task(task: &Task) -> DecidedTask {
             owner: attempt.owner,
             units,
             standing: match (task.phase, vote) {
-                (Phase::Confirmed(winner, _), Some(vote)) if vote == winner => Standing::Agreed,
+                (Phase::Confirmed(winner, ..), Some(vote)) if vote == winner => Standing::Agreed,
                 // A result that broke a rule is wrong whatever the others say.
-                (Phase::Confirmed(..), _) | (_, None) => Standing::Outvoted,
-                (Phase::Unverified | Phase::Undecided, Some(_)) => Standing::Void,
+                (Phase::Confirmed(_, _, Basis::Quorum | Basis::Referee), _) | (_, None) => Standing::Outvoted,
+                // One voice against another says nothing about either.
+                (Phase::Confirmed(_, _, Basis::HeldWindow) | Phase::Unverified | Phase::Undecided, Some(_)) => {
+                    Standing::Void
+                }
             },
             seal,
         }),

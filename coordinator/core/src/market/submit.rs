@@ -4,7 +4,7 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::limits::{BLOBS_PER_TASK, DEADLINE_MS, REPLICAS};
 use p2c2r_protocol::message::{Mode, Refusal, ServerToClient};
-use p2c2r_signing::{BlobId, ModuleId, SessionId, input_digest};
+use p2c2r_signing::{AccountId, BlobId, ModuleId, SessionId, input_digest};
 
 use super::dispatch::Choice;
 use super::{Market, Refused};
@@ -32,6 +32,7 @@ pub(super) struct Submission {
 /// What the checks found out.
 struct Accepted {
     session: SessionId,
+    client: AccountId,
     needs: Needs,
     output_bytes: u64,
     rate: Credits,
@@ -123,16 +124,16 @@ impl Market {
             return Err(full("bytes of inputs with this one", input_bytes, limits.input_bytes));
         }
         let needs = Needs::of(&kernel.manifest);
-        let choice = self.choose(needs, task.replicas)?;
+        let choice = self.choose(needs, task.replicas, session.account)?;
         if choice == Choice::Later && self.queue.len() >= limits.pending {
             return Err(full("tasks waiting", self.queue.len(), limits.pending));
         }
         let (output_bytes, rate) = (manifest.output_bytes, kernel.rate);
-        Ok(Some(Accepted { session: session.id, needs, output_bytes, rate, reserve, choice }))
+        Ok(Some(Accepted { session: session.id, client: session.account, needs, output_bytes, rate, reserve, choice }))
     }
 
     fn accept(&mut self, accepted: Accepted, submission: Submission) {
-        let Accepted { session, needs, output_bytes, rate, reserve, choice } = accepted;
+        let Accepted { session, client, needs, output_bytes, rate, reserve, choice } = accepted;
         let Submission { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units, input } =
             submission;
         let deadline = self.now.plus(u64::from(deadline_ms));
@@ -143,6 +144,7 @@ impl Market {
         let key = self.tasks.insert(Task {
             id: task_id(session, number),
             session,
+            client,
             number,
             module,
             needs,
@@ -153,6 +155,7 @@ impl Market {
             priority,
             mode,
             replicas,
+            checks: 0,
             max_units,
             output_bytes,
             rate,
@@ -165,6 +168,8 @@ impl Market {
             tally: Tally::new(replicas),
             phase: Phase::Undecided,
             delivered: None,
+            kept: None,
+            ruling: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(session) {

@@ -6,13 +6,13 @@ use p2c2r_protocol::message::{Refusal, ServerToClient, ServerToPeer, Verdict};
 use p2c2r_signing::Vote;
 
 use super::Market;
-use super::result::Answer;
 use super::submit::price;
-use crate::task::{AttemptState, Phase, Place, Task};
+use crate::task::{Answer, AttemptState, Phase, Place, Task};
+use crate::trust::Basis;
 
 impl Market {
-    /// Enough attempts cast `vote`; `answer` is the one that made it so.
-    pub(super) fn confirm(&mut self, key: usize, vote: Vote, answer: Answer) {
+    /// `vote` is right as far as `basis` goes; `answer` is one that cast it, with its output unless that was delivered.
+    pub(super) fn confirm(&mut self, key: usize, vote: Vote, answer: Answer, basis: Basis) {
         if !self.reserve_recovered(key, answer.units) {
             self.give_up(key, Refusal::Funds);
             return;
@@ -20,13 +20,15 @@ impl Market {
         let Some(task) = self.tasks.get_mut(key) else { return };
         // Units of a vote are at most the units reserved for.
         let cost = price(task.rate, answer.units, task.replicas).unwrap_or(task.reserve).min(task.reserve);
-        task.phase = Phase::Confirmed(vote, cost);
+        task.phase = Phase::Confirmed(vote, cost, basis);
         let Task { id, session, number, reserve, delivered, .. } = *task;
         let Answer { outcome, units, output, .. } = answer;
         if let (Some(session), Some(rest)) = (self.sessions.get_mut(session), reserve.checked_sub(cost)) {
             session.unreserve(rest);
         }
         self.stats.tasks_confirmed += 1;
+        self.stats.tasks_on_held_window += u64::from(basis == Basis::HeldWindow);
+        self.stats.tasks_on_referee += u64::from(basis == Basis::Referee);
         let (verdict, payload) = match delivered {
             Some(before) if before != vote => {
                 self.stats.tasks_revoked += 1;
@@ -64,9 +66,10 @@ impl Market {
     /// There will be no quorum. Nothing is charged; votes that came are void.
     pub(super) fn give_up(&mut self, key: usize, code: Refusal) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        if task.phase != Phase::Undecided {
+        if task.phase != Phase::Undecided || self.rule_without_referee(key) || self.waive_check(key) {
             return;
         }
+        let Some(task) = self.tasks.get_mut(key) else { return };
         let Task { session, number, reserve, .. } = *task;
         let voted = task.has_votes();
         if voted {
@@ -95,7 +98,7 @@ impl Market {
         self.cancel_running(key);
         self.wait(key, false);
         self.time_task(key);
-        self.tasks.drop_input(key);
+        self.tasks.drop_bytes(key);
         self.decided.push_back(key);
         self.settle_soon();
     }
@@ -125,7 +128,7 @@ impl Market {
 /// What a decided task costs its client.
 pub(super) fn cost_of(phase: Phase) -> Option<Credits> {
     match phase {
-        Phase::Confirmed(_, cost) => Some(cost),
+        Phase::Confirmed(_, cost, _) => Some(cost),
         Phase::Unverified | Phase::Undecided => None,
     }
 }

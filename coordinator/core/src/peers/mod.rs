@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{SettledAttempt, Standing};
-use p2c2r_signing::{AccountId, PublicKey};
+use p2c2r_signing::{AccountId, ModuleId, PublicKey};
 use slab::Slab;
 
 pub(crate) use pool::{ClassKey, Pool, Readiness};
@@ -17,14 +17,20 @@ pub(crate) use standing::PeerStanding;
 pub(crate) use unacked::Unacked;
 
 use crate::config::MarketConfig;
-use crate::io::{ConnId, Millis};
+use crate::dice::Dice;
+use crate::io::{ConnId, Millis, Network};
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
+use crate::trust::{Posterior, TrustConfig};
 
 /// All peers known, online or not.
 pub(crate) struct Peers {
     slab: Slab<Peer>,
     by_key: BTreeMap<PublicKey, usize>,
+    /// Who does ordinary work.
     pub(crate) pool: Pool,
+    /// The operator's own peers, for disputes.
+    referees: Pool,
+    referee_accounts: BTreeSet<AccountId>,
     totals: BTreeMap<AccountId, OwnerTotals>,
     /// Standing changed since it was last made durable.
     dirty: BTreeSet<usize>,
@@ -34,6 +40,8 @@ pub(crate) struct Peers {
 pub(crate) struct Peer {
     pub(crate) standing: PeerStanding,
     pub(crate) unacked: Unacked,
+    /// How far it is trusted, per kernel. Not durable.
+    trust: BTreeMap<ModuleId, Posterior>,
     pub(crate) link: Option<Link>,
     readiness: Readiness,
 }
@@ -41,6 +49,7 @@ pub(crate) struct Peer {
 /// A peer's connection.
 pub(crate) struct Link {
     pub(crate) conn: ConnId,
+    pub(crate) network: Network,
     /// Attempts it will hold at once.
     slots: usize,
     pub(crate) offers: Vec<ClassKey>,
@@ -62,6 +71,8 @@ impl Peers {
             slab: Slab::new(),
             by_key: BTreeMap::new(),
             pool: Pool::default(),
+            referees: Pool::default(),
+            referee_accounts: config.referees.clone(),
             totals: BTreeMap::new(),
             dirty: BTreeSet::new(),
         };
@@ -108,6 +119,7 @@ impl Peers {
         let id = self.slab.insert(Peer {
             standing: PeerStanding::new(record, config),
             unacked: Unacked::default(),
+            trust: BTreeMap::new(),
             link: None,
             readiness: Readiness::Absent,
         });
@@ -137,10 +149,10 @@ impl Peers {
     }
 
     /// A connection of the peer; it offers nothing yet.
-    pub(crate) fn link(&mut self, id: usize, conn: ConnId, account: AccountId) {
+    pub(crate) fn link(&mut self, id: usize, conn: ConnId, account: AccountId, network: Network) {
         let Some(peer) = self.slab.get_mut(id) else { return };
         peer.standing.record.account = account;
-        peer.link = Some(Link { conn, slots: 0, offers: Vec::new(), running: BTreeSet::new() });
+        peer.link = Some(Link { conn, network, slots: 0, offers: Vec::new(), running: BTreeSet::new() });
     }
 
     /// Ends the peer's connection; gives the keys of the tasks it was running.
@@ -217,6 +229,46 @@ impl Peers {
         resumes
     }
 
+    /// A random free peer of an owner that is not excluded, in a network nobody of `networks` is in if one is found.
+    pub(crate) fn pick(
+        &self,
+        class: &ClassKey,
+        excluded: &[AccountId],
+        networks: &[Network],
+        dice: &mut Dice,
+    ) -> Option<usize> {
+        let elsewhere = |id: usize| {
+            let link = self.slab.get(id).and_then(|peer| peer.link.as_ref());
+            networks.is_empty() || link.is_some_and(|link| !networks.contains(&link.network))
+        };
+        self.pool.pick(class, excluded, elsewhere, dice)
+    }
+
+    /// A random free referee of an owner that is not excluded.
+    pub(crate) fn pick_referee(&self, class: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
+        self.referees.pick(class, excluded, |_| true, dice)
+    }
+
+    /// The chance with which the peer's next task of a kernel is checked.
+    pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
+        let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
+        known.copied().unwrap_or(Posterior::new(config)).audit_ppm(config)
+    }
+
+    /// A vote of the peer was compared with others.
+    pub(crate) fn compared(&mut self, id: usize, module: ModuleId, right: bool, config: &TrustConfig) {
+        let Some(peer) = self.slab.get_mut(id) else { return };
+        if peer.trust.len() >= config.kernels_per_peer && !peer.trust.contains_key(&module) {
+            return;
+        }
+        let posterior = peer.trust.entry(module).or_insert(Posterior::new(config));
+        if right {
+            posterior.agreed();
+        } else {
+            posterior.lied(config);
+        }
+    }
+
     /// Records of the peers whose standing changed since the last call.
     pub(crate) fn changed(&mut self) -> Vec<PeerRecord> {
         let dirty = std::mem::take(&mut self.dirty);
@@ -248,8 +300,9 @@ impl Peers {
             return;
         }
         let owner = peer.standing.record.account;
+        let pool = if self.referee_accounts.contains(&owner) { &mut self.referees } else { &mut self.pool };
         for &class in peer.link.iter().flat_map(|link| &link.offers) {
-            self.pool.shift(class, owner, id, from, to);
+            pool.shift(class, owner, id, from, to);
         }
     }
 }

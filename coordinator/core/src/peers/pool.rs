@@ -9,8 +9,9 @@ use p2c2r_signing::{AccountId, ClassId};
 use super::bag::Bag;
 use crate::dice::Dice;
 
-/// Tries at a random owner before walking on from the last one: with at most a handful excluded, a walk is only
-/// needed where owners are as few.
+/// Tries at a random peer that suits, before making do with another one or walking on from the last owner: with at most
+/// a handful excluded, a walk is only needed where owners are as few. Where half of all peers are in the wrong network, 8
+/// tries miss in one of 256.
 const TRIES: usize = 8;
 
 /// A class as a path offers it. The path is part of the key, so that a class offered under the wrong path is a class
@@ -109,12 +110,18 @@ impl Pool {
             .map(move |&(_, Reverse(owners), class)| (ClassKey { path, class }, owners))
     }
 
-    /// Owners with a free peer in a class.
-    pub(crate) fn free_owners(&self, key: &ClassKey) -> usize {
-        self.classes.get(key).map_or(0, |class| class.free.len())
+    /// Owners with a free peer in a class, not counting `client`.
+    pub(crate) fn free_owners(&self, key: &ClassKey, client: AccountId) -> usize {
+        let Some(class) = self.classes.get(key) else { return 0 };
+        class.free.len() - usize::from(class.free.contains(&client))
     }
 
-    /// Whether an owner outside `excluded` offers the class at all, busy or not.
+    /// Whether an owner has peers of a class, busy or not.
+    pub(crate) fn has_owner(&self, key: &ClassKey, owner: AccountId) -> bool {
+        self.classes.get(key).is_some_and(|class| class.owners.contains_key(&owner))
+    }
+
+    /// Whether an owner outside `excluded` (each listed once) offers the class at all, busy or not.
     pub(crate) fn has_other_owner(&self, key: &ClassKey, excluded: &[AccountId]) -> bool {
         self.classes.get(key).is_some_and(|class| {
             let known = excluded.iter().filter(|owner| class.owners.contains_key(owner)).count();
@@ -123,22 +130,41 @@ impl Pool {
     }
 
     /// A random free peer of a random owner outside `excluded` (each listed once). Every free owner is as likely as
-    /// any other, however many peers it has.
-    pub(crate) fn pick(&self, key: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
+    /// any other, however many peers it has. A peer that `suits` is preferred to one that does not; the latter is taken
+    /// if none was met in [`TRIES`].
+    pub(crate) fn pick(
+        &self,
+        key: &ClassKey,
+        excluded: &[AccountId],
+        suits: impl Fn(usize) -> bool,
+        dice: &mut Dice,
+    ) -> Option<usize> {
         let class = self.classes.get(key)?;
         if class.free.is_empty() {
             return None;
         }
         let mut at = 0;
-        let random = (0..TRIES).find_map(|_| {
+        let mut second_best = None;
+        for _ in 0..TRIES {
             at = dice.below(class.free.len());
-            class.free.pick(at).filter(|owner| !excluded.contains(owner))
-        });
-        let walk = || {
-            (1..=class.free.len().min(excluded.len() + 1))
-                .find_map(|step| class.free.pick(at + step).filter(|owner| !excluded.contains(owner)))
-        };
-        let owner = class.owners.get(&random.or_else(walk)?)?;
+            let Some(owner) = class.free.pick(at).filter(|owner| !excluded.contains(owner)) else { continue };
+            let Some(peer) = class.free_peer(&owner, dice) else { continue };
+            if suits(peer) {
+                return Some(peer);
+            }
+            second_best = second_best.or(Some(peer));
+        }
+        second_best.or_else(|| {
+            let steps = 1..=class.free.len().min(excluded.len() + 1);
+            let mut walk = steps.filter_map(|step| class.free.pick(at + step));
+            class.free_peer(&walk.find(|owner| !excluded.contains(owner))?, dice)
+        })
+    }
+}
+
+impl Class {
+    fn free_peer(&self, owner: &AccountId, dice: &mut Dice) -> Option<usize> {
+        let owner = self.owners.get(owner)?;
         owner.free.pick(dice.below(owner.free.len()))
     }
 }
@@ -158,7 +184,7 @@ mod tests {
         let mut pool = Pool::default();
         for o in 1..=owners {
             for p in 0..2 {
-                pool.shift(KEY, owner(o), usize::from(10 * o + p), Readiness::Absent, Readiness::Free);
+                pool.shift(KEY, owner(o), 10 * usize::from(o) + p, Readiness::Absent, Readiness::Free);
             }
         }
         pool
@@ -168,11 +194,19 @@ mod tests {
     fn picks_reach_every_peer_and_no_excluded_owner() {
         let (pool, mut dice) = (pool(4), Dice::new([7; 32]));
         let picks: BTreeSet<usize> =
-            (0..400).filter_map(|_| pool.pick(&KEY, &[owner(2), owner(3)], &mut dice)).collect();
+            (0..400).filter_map(|_| pool.pick(&KEY, &[owner(2), owner(3)], |_| true, &mut dice)).collect();
         assert_eq!(picks.into_iter().collect::<Vec<_>>(), [10, 11, 40, 41]);
         let all: Vec<_> = (1..=4).map(owner).collect();
-        assert_eq!(pool.pick(&KEY, &all, &mut dice), None);
+        assert_eq!(pool.pick(&KEY, &all, |_| true, &mut dice), None);
         assert!(!pool.has_other_owner(&KEY, &all) && pool.has_other_owner(&KEY, &all[1..]));
+    }
+
+    #[test]
+    fn another_network_is_preferred_and_not_required() {
+        let (pool, mut dice) = (pool(40), Dice::new([7; 32]));
+        let elsewhere = (0..400).filter(|_| pool.pick(&KEY, &[], |peer| peer >= 200, &mut dice) >= Some(200)).count();
+        assert!(elsewhere > 380, "{elsewhere} of 400");
+        assert!(pool.pick(&KEY, &[], |_| false, &mut dice).is_some());
     }
 
     #[test]
@@ -183,7 +217,7 @@ mod tests {
         }
         let excluded: Vec<_> = (1..=8).map(owner).collect();
         for seed in 0..50 {
-            assert!(pool.pick(&KEY, &excluded, &mut Dice::new([seed; 32])).is_some());
+            assert!(pool.pick(&KEY, &excluded, |_| true, &mut Dice::new([seed; 32])).is_some());
         }
     }
 
@@ -193,7 +227,8 @@ mod tests {
         let other = ClassKey { class: ClassId::from_bytes([2; 32]), ..KEY };
         pool.shift(other, owner(1), 10, Readiness::Absent, Readiness::Busy);
         assert_eq!(pool.ranked(Path::Cpu).collect::<Vec<_>>(), [(KEY, 2), (other, 1)]);
-        assert_eq!((pool.free_owners(&KEY), pool.free_owners(&other)), (2, 0));
+        assert_eq!((pool.free_owners(&KEY, owner(9)), pool.free_owners(&other, owner(9))), (2, 0));
+        assert_eq!(pool.free_owners(&KEY, owner(1)), 1, "a client is no peer of its own");
         assert_eq!(pool.ranked(Path::Gpu).count(), 0);
         pool.shift(other, owner(1), 10, Readiness::Busy, Readiness::Absent);
         for (o, p) in [(1, 10), (1, 11), (2, 20), (2, 21)] {

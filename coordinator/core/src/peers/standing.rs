@@ -7,6 +7,9 @@ use crate::config::MarketConfig;
 use crate::io::Millis;
 use crate::record::PeerRecord;
 
+/// A suspension is at most 2^this times the first one.
+const DOUBLINGS: u64 = 7;
+
 /// Standing of one peer key.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerStanding {
@@ -44,8 +47,10 @@ impl PeerStanding {
             Standing::Outvoted => {
                 self.record.outvoted += 1;
                 self.recent = self.recent << 1 | 1;
-                if self.recent.count_ones() >= config.suspend_outvoted {
-                    self.suspended_until = now.plus(config.suspend_ms);
+                let wrong = self.recent.count_ones();
+                if wrong >= config.suspend_outvoted && now >= self.suspended_until {
+                    let before = (self.record.outvoted / u64::from(config.suspend_outvoted.max(1))).saturating_sub(1);
+                    self.suspended_until = now.plus(config.suspend_ms << before.min(DOUBLINGS));
                 }
             }
             Standing::Void => {}

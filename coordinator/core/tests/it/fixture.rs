@@ -1,7 +1,7 @@
 //! What all tests share: kernels, keys, and what the right answer to a task is.
 
 use bytes::Bytes;
-use p2c2r_core::{ConnId, Input, Market, MarketConfig, Millis, Output};
+use p2c2r_core::{ConnId, Input, Market, MarketConfig, Millis, Network, Output, TrustConfig};
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{ClientToServer, Mode, OfferedClass, Path, PeerToServer, ServerToClient, ServerToPeer};
 use p2c2r_signing::{
@@ -143,6 +143,16 @@ pub(crate) fn submit(number: u64, replicas: u8) -> ClientToServer {
     }
 }
 
+/// What clients ask for and nothing more: no audits, pay at once.
+pub(crate) fn plain() -> MarketConfig {
+    MarketConfig { trust: TrustConfig::OFF, suspend_outvoted: 8, ..MarketConfig::default() }
+}
+
+/// Network `n`.
+pub(crate) fn network(n: u8) -> Network {
+    Network::of(std::net::Ipv4Addr::new(10, 0, n, 1).into())
+}
+
 /// A market with its outputs sorted by whom they are for, and a store that is durable at once.
 pub(crate) struct Desk {
     pub(crate) market: Market,
@@ -230,7 +240,7 @@ impl Desk {
     /// Connects peer `n` of account `n` on connection `100 + n` with some slots of CPU class 1.
     pub(crate) fn peer(&mut self, n: u8, slots: u16) -> ConnId {
         let conn = ConnId(100 + u64::from(n));
-        self.input(Input::PeerConnected { conn, account: account(n), key: key(n) });
+        self.input(Input::PeerConnected { conn, account: account(n), key: key(n), network: network(n) });
         self.peer_says(conn, PeerToServer::Offer { slots, classes: vec![cpu(1)], speed: 1 }, Bytes::new());
         conn
     }

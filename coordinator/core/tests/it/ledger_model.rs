@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use p2c2r_core::ledger::{Ledger, Leg, Released};
+use p2c2r_core::ledger::{Ledger, Leg, Passing, Released};
 use p2c2r_core::record::{LedgerAccount, Record, Transfer, TransferKind};
 use p2c2r_core::{Commit, CommitId, Millis, Snapshot};
 use p2c2r_signing::{Digest, SessionId};
@@ -17,6 +17,26 @@ enum Op {
     Hold { session: u8, of: u8, amount: u64 },
     Post { batch: u64, legs: Vec<(u8, Option<u8>, u64)> },
     Release { session: u8, expire: bool },
+    Pass { batch: u64, moves: Vec<Move> },
+}
+
+/// Withheld pay on its way.
+#[derive(Debug, Clone, PartialEq)]
+enum Move {
+    Release {
+        owner: u8,
+        amount: u64,
+    },
+    Forfeit {
+        owner: u8,
+        amount: u64,
+    },
+    /// Out of an owner's, or out of the platform's.
+    Refund {
+        owner: Option<u8>,
+        to: u8,
+        amount: u64,
+    },
 }
 
 /// What should be where.
@@ -24,10 +44,12 @@ enum Op {
 struct Model {
     available: BTreeMap<u8, u64>,
     held: BTreeMap<u8, (u8, u64)>,
+    withheld: BTreeMap<u8, u64>,
     platform: u64,
     deposited: u64,
     references: BTreeMap<u8, (u8, u64)>,
     batch: u64,
+    passed: u64,
 }
 
 impl Model {
@@ -64,8 +86,7 @@ impl Model {
                 if *batch <= self.batch {
                     return Ok(false);
                 }
-                let (mut held, mut available, mut platform) =
-                    (self.held.clone(), self.available.clone(), self.platform);
+                let (mut held, mut withheld, mut platform) = (self.held.clone(), self.withheld.clone(), self.platform);
                 let mut seen = Vec::new();
                 for (session, to, amount) in legs {
                     if *amount == 0 || seen.contains(&(session, to)) {
@@ -75,12 +96,53 @@ impl Model {
                     let (_, left) = held.get_mut(session).ok_or(())?;
                     *left = left.checked_sub(*amount).ok_or(())?;
                     match to {
-                        Some(to) => *available.get_mut(to).ok_or(())? += amount,
+                        Some(to) if !self.available.contains_key(to) => return Err(()),
+                        Some(to) => *withheld.entry(*to).or_insert(0) += amount,
                         None => platform += amount,
                     }
                 }
-                (self.held, self.available, self.platform, self.batch) = (held, available, platform, *batch);
+                (self.held, self.withheld, self.platform, self.batch) = (held, withheld, platform, *batch);
                 Ok(!legs.is_empty())
+            }
+            Op::Pass { batch, moves } => {
+                if *batch <= self.passed {
+                    return Ok(false);
+                }
+                let (mut withheld, mut available) = (self.withheld.clone(), self.available.clone());
+                // What comes to the platform can be given on in the next batch only.
+                let (mut platform, mut income) = (self.platform, 0);
+                let take = |from: Option<&mut u64>, amount: u64| {
+                    let from = from.filter(|_| amount > 0).ok_or(())?;
+                    *from = from.checked_sub(amount).ok_or(())?;
+                    Ok(amount)
+                };
+                let mut ways = Vec::new();
+                for pass in moves {
+                    let way = match pass {
+                        Move::Release { owner, amount } => {
+                            let amount = take(withheld.get_mut(owner), *amount)?;
+                            *available.get_mut(owner).ok_or(())? += amount;
+                            (0, Some(*owner), *owner)
+                        }
+                        Move::Forfeit { owner, amount } => {
+                            income += take(withheld.get_mut(owner), *amount)?;
+                            (1, Some(*owner), 0)
+                        }
+                        Move::Refund { owner, to, amount } => {
+                            let from = owner.map_or(Some(&mut platform), |owner| withheld.get_mut(&owner));
+                            let amount = take(from, *amount)?;
+                            *available.get_mut(to).ok_or(())? += amount;
+                            (2, *owner, *to)
+                        }
+                    };
+                    if ways.contains(&way) || *batch != self.batch {
+                        return Err(());
+                    }
+                    ways.push(way);
+                }
+                (self.withheld, self.available) = (withheld, available);
+                (self.platform, self.passed) = (platform + income, *batch);
+                Ok(!moves.is_empty())
             }
             Op::Release { session, .. } => {
                 let Some((of, left)) = self.held.remove(session) else { return Ok(false) };
@@ -116,6 +178,10 @@ fn run(ledger: &mut Ledger, op: &Op, at: Millis) -> Result<Vec<Transfer>, ()> {
                 .collect();
             ledger.post(*batch, &legs, at).map_err(drop)
         }
+        Op::Pass { batch, moves } => {
+            let passings: Vec<_> = moves.iter().map(passing).collect();
+            ledger.pass_on(*batch, &passings, at).map_err(drop)
+        }
         Op::Release { session: s, expire } => {
             let kind = if *expire { TransferKind::Expire } else { TransferKind::Void };
             match ledger.release(session(*s), kind, at).map_err(drop)? {
@@ -126,6 +192,27 @@ fn run(ledger: &mut Ledger, op: &Op, at: Millis) -> Result<Vec<Transfer>, ()> {
     }
 }
 
+fn passing(pass: &Move) -> Passing {
+    use LedgerAccount::{Available, Platform, Withheld};
+    let withheld = |owner: u8| Withheld(account(owner));
+    let (kind, from, to, amount) = match *pass {
+        Move::Release { owner, amount } => (TransferKind::Release, withheld(owner), Available(account(owner)), amount),
+        Move::Forfeit { owner, amount } => (TransferKind::Forfeit, withheld(owner), Platform, amount),
+        Move::Refund { owner, to, amount } => {
+            (TransferKind::Refund, owner.map_or(Platform, withheld), Available(account(to)), amount)
+        }
+    };
+    Passing { kind, from, to, amount: usd(amount) }
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        (0u8..4, 0u64..40).prop_map(|(owner, amount)| Move::Release { owner, amount }),
+        (0u8..4, 0u64..40).prop_map(|(owner, amount)| Move::Forfeit { owner, amount }),
+        (prop::option::of(0u8..4), 0u8..4, 0u64..40).prop_map(|(owner, to, amount)| Move::Refund { owner, to, amount }),
+    ]
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     let amount = prop_oneof![8 => 0u64..500, 1 => Just(u64::MAX), 1 => Just(u64::MAX / 2)];
     let leg = (0u8..4, prop::option::of(0u8..4), 0u64..60);
@@ -134,6 +221,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => (0u8..6, 0u8..4, amount.clone()).prop_map(|(reference, to, amount)| Op::Deposit { reference, to, amount }),
         3 => (0u8..4, 0u8..4, amount).prop_map(|(session, of, amount)| Op::Hold { session, of, amount }),
         5 => (0u64..12, prop::collection::vec(leg, 0..4)).prop_map(|(batch, legs)| Op::Post { batch, legs }),
+        4 => (0u64..12, prop::collection::vec(any_move(), 0..3)).prop_map(|(batch, moves)| Op::Pass { batch, moves }),
         2 => (0u8..4, any::<bool>()).prop_map(|(session, expire)| Op::Release { session, expire }),
     ]
 }
@@ -167,8 +255,12 @@ proptest! {
             for (s, (_, left)) in &model.held {
                 prop_assert_eq!(ledger.held(session(*s)), usd(*left));
             }
+            for (n, balance) in &model.withheld {
+                prop_assert_eq!(ledger.withheld(account(*n)), usd(*balance));
+            }
             prop_assert_eq!(ledger.platform(), usd(model.platform));
-            let all = model.available.values().chain(model.held.values().map(|(_, left)| left));
+            let all = model.available.values().chain(model.withheld.values());
+            let all = all.chain(model.held.values().map(|(_, left)| left));
             prop_assert_eq!(all.sum::<u64>() + model.platform, model.deposited, "the model itself conserves money");
         }
 

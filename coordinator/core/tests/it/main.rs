@@ -4,8 +4,10 @@
 
 mod fixture;
 mod ledger_model;
+mod referee;
 mod refusals;
 mod restart;
 mod sessions;
 mod simulation;
 mod tasks;
+mod trust;

@@ -5,7 +5,7 @@ use p2c2r_core::{Admin, ConnId, Input, Limits, MarketConfig};
 use p2c2r_protocol::message::{ClientToServer, PeerToServer, Refusal, ServerToClient};
 use p2c2r_signing::{BlobId, ModuleId};
 
-use crate::fixture::{Desk, account, cpu, key, manifest, module, submit, usd};
+use crate::fixture::{Desk, account, cpu, key, manifest, module, plain, submit, usd};
 
 /// A submit as its parts, to be spoilt one at a time.
 struct Parts {
@@ -18,7 +18,7 @@ struct Parts {
 }
 
 fn check(spoil: fn(&mut Parts), code: Refusal, why: &str) {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 10);
     desk.client(1, 0, 10_000);
     desk.heard();
@@ -59,7 +59,7 @@ fn a_submit_is_refused_with_the_value_and_the_bound() {
 
 #[test]
 fn a_blob_that_is_stored_may_be_named() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 10);
     desk.client(1, 0, 10_000);
     desk.input(Input::BlobStored { blob: BlobId::of(b"x") });
@@ -77,7 +77,7 @@ fn a_blob_that_is_stored_may_be_named() {
 
 #[test]
 fn a_price_that_overflows_is_no_price() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 1);
     desk.client(1, 0, 10_000);
     let rate = usd(u64::MAX / 2);
@@ -92,7 +92,7 @@ fn a_price_that_overflows_is_no_price() {
 #[test]
 fn full_is_said_with_numbers() {
     let check = |limits: Limits, tasks: u64, code: Refusal, why: &str| {
-        let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
+        let mut desk = Desk::new(MarketConfig { limits, ..plain() });
         desk.peer(2, 1);
         desk.client(1, 0, 100_000);
         desk.heard();
@@ -115,7 +115,7 @@ fn full_is_said_with_numbers() {
 #[test]
 fn numbers_with_too_many_gaps_are_refused() {
     let limits = Limits { number_gaps: 2, ..Limits::default() };
-    let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
+    let mut desk = Desk::new(MarketConfig { limits, ..plain() });
     desk.peer(2, 1);
     desk.client(1, 0, 100_000);
     for number in [0, 10] {
@@ -133,7 +133,7 @@ fn numbers_with_too_many_gaps_are_refused() {
 #[test]
 fn offers_and_keys_that_cannot_be_are_closed() {
     let limits = Limits { classes: 3, peers_known: 3, ..Limits::default() };
-    let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
+    let mut desk = Desk::new(MarketConfig { limits, ..plain() });
     let offer = |slots, classes: &[u8]| PeerToServer::Offer {
         slots,
         classes: classes.iter().map(|n| cpu(*n)).collect(),
@@ -151,10 +151,20 @@ fn offers_and_keys_that_cannot_be_are_closed() {
     assert_eq!(desk.closed.pop().unwrap().2, "3 new classes on top of 1, at most 3 fit");
 
     let conn = desk.peer(4, 1);
-    desk.input(Input::PeerConnected { conn: ConnId(999), account: account(4), key: key(4) });
+    desk.input(Input::PeerConnected {
+        conn: ConnId(999),
+        account: account(4),
+        key: key(4),
+        network: crate::fixture::network(4),
+    });
     let (closed, code, why) = desk.closed.pop().unwrap();
     assert_eq!((closed, code, why.as_str()), (conn, Refusal::Protocol, "its key connected again"));
-    desk.input(Input::PeerConnected { conn: ConnId(998), account: account(77), key: key(77) });
+    desk.input(Input::PeerConnected {
+        conn: ConnId(998),
+        account: account(77),
+        key: key(77),
+        network: crate::fixture::network(77),
+    });
     assert_eq!(desk.closed.pop().unwrap().1, Refusal::Forbidden);
     desk.peer(5, 1);
     desk.peer(6, 1);
@@ -165,7 +175,7 @@ fn offers_and_keys_that_cannot_be_are_closed() {
 #[test]
 fn commands_are_idempotent_or_say_why_not() {
     let limits = Limits { kernels: 1, accounts: 12, ..Limits::default() };
-    let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
+    let mut desk = Desk::new(MarketConfig { limits, ..plain() });
     let deposit = |amount, reference: &str| Admin::Deposit {
         account: account(1),
         amount: usd(amount),

@@ -1,17 +1,17 @@
 //! A coordinator that comes back with what its store kept.
 
 use bytes::Bytes;
-use p2c2r_core::{Commit, Input, Market, MarketConfig, Millis, Snapshot};
+use p2c2r_core::{Commit, Input, Market, Millis, Snapshot};
 use p2c2r_protocol::message::{PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing};
 
-use crate::fixture::{Desk, RATE, account, submit, ticket_key, usd};
+use crate::fixture::{Desk, RATE, account, plain, submit, ticket_key, usd};
 
 /// The market of the same store after all its commits but the last `lost`.
 fn restarted(desk: &Desk, lost: usize) -> Desk {
     let mut snapshot = Snapshot::default();
     let kept: &[Commit] = &desk.commits[..desk.commits.len() - lost];
     kept.iter().for_each(|commit| snapshot.apply(commit));
-    let market = Market::restore(MarketConfig::default(), [2; 32], ticket_key(), snapshot, Millis(desk.now));
+    let market = Market::restore(plain(), [2; 32], ticket_key(), snapshot, Millis(desk.now));
     let mut after = Desk::over(market);
     after.now = desk.now;
     after.commits = kept.to_vec();
@@ -20,7 +20,7 @@ fn restarted(desk: &Desk, lost: usize) -> Desk {
 
 #[test]
 fn confirmed_work_is_paid_although_the_batch_was_lost_and_once_although_it_is_sent_again() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     let (a, b) = (desk.peer(2, 1), desk.peer(3, 1));
     let client = desk.client(1, 0, 10_000);
     desk.client_says(client, submit(0, 2));
@@ -75,10 +75,10 @@ fn confirmed_work_is_paid_although_the_batch_was_lost_and_once_although_it_is_se
 
 #[test]
 fn a_session_that_nobody_comes_back_for_expires_after_the_grace() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.client(1, 0, 10_000);
     let mut desk = restarted(&desk, 0);
-    desk.wait(MarketConfig::default().hold_grace_ms - 1);
+    desk.wait(plain().hold_grace_ms - 1);
     assert_eq!(desk.market.balance(account(1)), Some(usd(990_000)));
     desk.wait(1);
     assert_eq!(desk.market.balance(account(1)), Some(usd(1_000_000)));
@@ -86,13 +86,13 @@ fn a_session_that_nobody_comes_back_for_expires_after_the_grace() {
 
 #[test]
 fn a_result_for_a_session_that_is_over_is_void() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 1);
     let client = desk.client(1, 0, 10_000);
     desk.client_says(client, submit(0, 1));
     let (conn, job) = desk.jobs().remove(0);
     let mut desk = restarted(&desk, 0);
-    desk.wait(MarketConfig::default().hold_grace_ms);
+    desk.wait(plain().hold_grace_ms);
     desk.peer(2, 1);
     desk.answer(conn, &job, &job.truth());
     assert!(matches!(&desk.settled()[..], [(_, e)] if e.standing == Standing::Void && e.nonce == job.nonce));
@@ -101,7 +101,7 @@ fn a_result_for_a_session_that_is_over_is_void() {
 
 #[test]
 fn standing_and_prices_survive() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     for number in 0..3 {

@@ -6,7 +6,7 @@ use p2c2r_core::{ConnId, Input, Limits, MarketConfig};
 use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient};
 use p2c2r_signing::SessionId;
 
-use crate::fixture::{Desk, RATE, account, submit, usd};
+use crate::fixture::{Desk, RATE, account, plain, submit, usd};
 
 fn opened(heard: &[ServerToClient]) -> Option<SessionId> {
     heard.iter().find_map(|m| match m {
@@ -24,7 +24,7 @@ fn refused(desk: &mut Desk) -> (Refusal, String) {
 
 #[test]
 fn a_session_opens_when_its_hold_is_durable() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.durable = false;
     let client = desk.client(1, 5, 1_000);
     assert_eq!(desk.heard(), []);
@@ -42,7 +42,7 @@ fn a_session_opens_when_its_hold_is_durable() {
 #[test]
 fn what_cannot_be_held_is_refused_with_the_reason() {
     let limits = Limits { sessions_per_account: 2, ..Limits::default() };
-    let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
+    let mut desk = Desk::new(MarketConfig { limits, ..plain() });
     let cases: [(u8, u64, Refusal, &str); 3] = [
         (
             1,
@@ -73,7 +73,7 @@ fn what_cannot_be_held_is_refused_with_the_reason() {
 
 #[test]
 fn closing_waits_for_tasks_and_gives_back_the_rest() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     let first = opened(&desk.heard()).unwrap();
@@ -95,7 +95,7 @@ fn closing_waits_for_tasks_and_gives_back_the_rest() {
 
 #[test]
 fn a_client_that_comes_back_finds_its_session_and_what_it_missed() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     let session = opened(&desk.heard()).unwrap();
@@ -126,7 +126,7 @@ fn a_client_that_comes_back_finds_its_session_and_what_it_missed() {
 
 #[test]
 fn a_session_nobody_comes_back_for_expires() {
-    let config = MarketConfig { hold_grace_ms: 5_000, ..MarketConfig::default() };
+    let config = MarketConfig { hold_grace_ms: 5_000, ..plain() };
     let mut desk = Desk::new(config);
     let client = desk.client(1, 0, 10_000);
     desk.input(Input::Disconnected { conn: client });
@@ -142,7 +142,7 @@ fn a_session_nobody_comes_back_for_expires() {
 #[test]
 fn without_a_store_nothing_new_is_taken_on_and_what_runs_is_finished() {
     let limits = Limits { commits_in_flight: 2, ..Limits::default() };
-    let mut desk = Desk::new(MarketConfig { limits, ..MarketConfig::default() });
+    let mut desk = Desk::new(MarketConfig { limits, ..plain() });
     desk.peer(2, 4);
     let client = desk.client(1, 0, 10_000);
     desk.client_says(client, submit(0, 1));
@@ -171,7 +171,7 @@ fn without_a_store_nothing_new_is_taken_on_and_what_runs_is_finished() {
 
 #[test]
 fn a_drain_takes_nothing_new_and_ends() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     let peer = desk.peer(2, 1);
     let client = desk.client(1, 0, 10_000);
     desk.client_says(client, submit(0, 1));

@@ -1,16 +1,18 @@
 //! Tasks from submit to pay.
 
-use p2c2r_core::{ConnId, Input, MarketConfig};
+use p2c2r_core::{ConnId, Input};
 use p2c2r_protocol::message::{
     ClientToServer, Fault, Mode, PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing, Verdict,
 };
 use p2c2r_signing::{Seal, TraceRoot};
 
-use crate::fixture::{Desk, Execution, RATE, account, cpu, execution, gpu, gpu_manifest, key, module, submit, usd};
+use crate::fixture::{
+    Desk, Execution, RATE, account, cpu, execution, gpu, gpu_manifest, key, module, plain, submit, usd,
+};
 
 /// Three peers with a slot each and a client with a session of 100,000 nano-USD.
 fn desk() -> (Desk, ConnId) {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     for n in 2..=4 {
         desk.peer(n, 1);
     }
@@ -210,11 +212,16 @@ fn a_task_ends_at_once_when_nobody_is_left_to_ask() {
 
 #[test]
 fn replicas_go_to_different_owners() {
-    let mut desk = Desk::new(MarketConfig::default());
+    let mut desk = Desk::new(plain());
     // Two peers of owner 2, one of owner 3.
     for (conn, owner, k) in [(102, 2, 2), (112, 2, 12), (103, 3, 3)] {
         let conn = ConnId(conn);
-        desk.input(Input::PeerConnected { conn, account: account(owner), key: key(k) });
+        desk.input(Input::PeerConnected {
+            conn,
+            account: account(owner),
+            key: key(k),
+            network: crate::fixture::network(k),
+        });
         let offer = PeerToServer::Offer { slots: 100, classes: vec![cpu(1)], speed: 1 };
         desk.peer_says(conn, offer, bytes::Bytes::new());
     }

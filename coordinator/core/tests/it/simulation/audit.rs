@@ -6,7 +6,7 @@ use p2c2r_core::record::{LedgerAccount, Record, SettlementRecord, TransferKind};
 use p2c2r_core::{Commit, Snapshot};
 use p2c2r_protocol::message::Standing;
 use p2c2r_signing::merkle::Tree;
-use p2c2r_signing::{AttemptNonce, Digest, PublicKey, SessionId};
+use p2c2r_signing::{AccountId, AttemptNonce, Digest, PublicKey, SessionId};
 
 use crate::fixture::usd;
 
@@ -24,6 +24,10 @@ pub(crate) struct Audit {
     pub(crate) earned: BTreeMap<PublicKey, u64>,
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
+    /// Withheld pay that owners lost, to whomever.
+    pub(crate) forfeited: BTreeMap<AccountId, u64>,
+    /// What clients were paid back.
+    pub(crate) refunded: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +48,19 @@ impl Audit {
                     self.chain = Some(transfer.chain);
                     assert!(transfer.amount > usd(0));
                     let amount = i128::from(transfer.amount.nano_usd());
+                    if let (TransferKind::Forfeit | TransferKind::Refund, LedgerAccount::Withheld(owner)) =
+                        (transfer.kind, transfer.debit)
+                    {
+                        *self.forfeited.entry(owner).or_insert(0) += transfer.amount.nano_usd();
+                    }
+                    match transfer.kind {
+                        TransferKind::Release | TransferKind::Forfeit => continue,
+                        TransferKind::Refund => {
+                            self.refunded += transfer.amount.nano_usd();
+                            continue;
+                        }
+                        _ => {}
+                    }
                     *moved.entry(transfer.debit).or_insert(0) -= amount;
                     *moved.entry(transfer.credit).or_insert(0) += amount;
                     if let (TransferKind::Void | TransferKind::Expire, LedgerAccount::Held(session)) =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use p2c2r_core::ConnId;
-use p2c2r_protocol::message::{Mode, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, Verdict};
 use p2c2r_signing::{InputDigest, ModuleId, SessionId};
 
 use crate::fixture::truth;
@@ -44,6 +44,7 @@ pub(crate) struct Asked {
 pub(crate) enum End {
     Refused,
     Verdict(Verdict),
+    Withdrawn,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,6 +109,12 @@ impl Client {
         let Some(asked) = self.asked(number) else { return };
         let right = asked.truth();
         if asked.life == life && !asked.refused_once() {
+            // An answer on one execution may be withdrawn after its verdict.
+            let withdrawn = asked.replicas == 1 && verdict == (Verdict::Unverified { code: Refusal::Other });
+            if withdrawn && matches!(asked.end, Some(End::Verdict(Verdict::Confirmed { .. }))) {
+                asked.end = Some(End::Withdrawn);
+                return;
+            }
             assert_eq!(asked.end, None, "one verdict a task: {number}");
             if asked.replicas > 1 {
                 match verdict {

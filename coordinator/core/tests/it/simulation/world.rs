@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use p2c2r_core::identity::task_id;
-use p2c2r_core::{Admin, ConnId, Input, Limits, Market, MarketConfig, Millis, Output, Snapshot};
+use p2c2r_core::{Admin, ConnId, Input, Limits, Market, MarketConfig, Millis, Output, Snapshot, TrustConfig};
 use p2c2r_protocol::message::{ClientToServer, Fault, Mode, PeerToServer, ServerToClient, ServerToPeer, Verdict};
 use p2c2r_signing::{AttemptNonce, Digest, TaskId, input_digest};
 
@@ -13,10 +13,14 @@ use super::client::{Asked, Client, Counts, End};
 use super::dice::Dice;
 use super::peer::{Character, Done, Peer};
 use super::store::Store;
-use crate::fixture::{Job, MAX_UNITS, account, cpu, gpu, gpu_manifest, key, manifest, module, ticket_key, usd};
+use crate::fixture::{
+    Job, MAX_UNITS, account, cpu, gpu, gpu_manifest, key, manifest, module, network, ticket_key, usd,
+};
 
 /// Accounts of clients start here; peers' at 1.
 const CLIENTS: u8 = 100;
+/// The last of the peers.
+const REFEREE: u8 = 13;
 
 #[derive(Debug)]
 enum Event {
@@ -40,8 +44,11 @@ pub(crate) struct Run {
     counts: Vec<Counts>,
     crashes: u64,
     recovered: u64,
+    refereed: u64,
     outvoted: u64,
     void: u64,
+    forfeited: u64,
+    refunded: u64,
 }
 
 #[derive(Debug, Default)]
@@ -53,8 +60,11 @@ pub(crate) struct Totals {
     pub(crate) unverified: u64,
     pub(crate) crashes: u64,
     pub(crate) recovered: u64,
+    pub(crate) refereed: u64,
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
+    pub(crate) forfeited: u64,
+    pub(crate) refunded: u64,
 }
 
 impl Totals {
@@ -68,8 +78,11 @@ impl Totals {
         }
         self.crashes += run.crashes;
         self.recovered += run.recovered;
+        self.refereed += run.refereed;
         self.outvoted += run.outvoted;
         self.void += run.void;
+        self.forfeited += run.forfeited;
+        self.refunded += run.refunded;
     }
 }
 
@@ -96,6 +109,7 @@ pub(crate) struct World {
     ticks: u32,
     crashes: u64,
     recovered: u64,
+    refereed: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +127,8 @@ fn config() -> MarketConfig {
         suspend_outvoted: 20,
         suspend_ms: 3_000,
         cooldown_ms: 300,
+        referees: [account(REFEREE)].into(),
+        trust: TrustConfig { probation: 4, floor_ppm: 200_000, held_tasks: 10, ..TrustConfig::default() },
         limits: Limits {
             commits_in_flight: 12,
             tasks_per_session: 40,
@@ -150,6 +166,7 @@ impl World {
             ticks: 0,
             crashes: 0,
             recovered: 0,
+            refereed: 0,
         };
         world.found();
         world
@@ -211,8 +228,11 @@ impl World {
             counts: self.clients.iter().map(|c| c.counts.clone()).collect(),
             crashes: self.crashes,
             recovered: self.recovered,
+            refereed: self.refereed,
             outvoted: self.audit.outvoted,
             void: self.audit.void,
+            forfeited: self.audit.forfeited.values().sum(),
+            refunded: self.audit.refunded,
         }
     }
 
@@ -340,6 +360,7 @@ impl World {
         self.store.crash();
         self.crashes += 1;
         self.recovered += self.market.stats().tasks_recovered;
+        self.refereed += self.market.stats().tasks_on_referee;
         self.life += 1;
         for conn in self.conns.keys().copied().collect::<Vec<_>>() {
             self.drop_conn(conn);
@@ -376,6 +397,7 @@ impl World {
         assert_eq!((stats.tasks, stats.pending, stats.unsettled, stats.sessions), (0, 0, 0, 0), "everything drains");
         assert_eq!((stats.running, stats.commits_in_flight), (0, 0), "everything drains");
         self.recovered += stats.tasks_recovered;
+        self.refereed += stats.tasks_on_referee;
         self.check_peers();
         self.check_clients();
         self.check_books();
@@ -397,7 +419,11 @@ impl World {
                 }
             }
             let earned = self.audit.earned.get(&peer.key).copied().unwrap_or(0);
-            assert_eq!(self.market.balance(account(peer.account)), Some(usd(earned)), "peers get what they earned");
+            let owner = account(peer.account);
+            let lost = self.audit.forfeited.get(&owner).copied().unwrap_or(0);
+            let kept = self.market.ledger().withheld(owner).checked_add(self.market.balance(owner).unwrap()).unwrap();
+            assert_eq!(kept.nano_usd() + lost, earned, "peers get what they earned, or lose it for a lie");
+            assert!(lost == 0 || !peer.is_honest(), "an honest peer loses nothing");
         }
     }
 
@@ -427,9 +453,10 @@ impl World {
         assert_eq!(kept, stored, "the store knows what the market knows");
         let deposited: u64 = self.clients.iter().map(|c| c.budget * 3).sum();
         let (spent, earned): (u64, u64) = (self.audit.costs.values().sum(), self.audit.earned.values().sum());
-        assert_eq!(self.market.platform(), usd(spent - earned));
+        let (lost, refunded) = (self.audit.forfeited.values().sum::<u64>(), self.audit.refunded);
+        assert_eq!(self.market.platform(), usd(spent - earned + lost - refunded));
         let left: u64 = self.clients.iter().map(|c| self.market.balance(account(c.account)).unwrap().nano_usd()).sum();
-        assert_eq!(left + spent, deposited);
+        assert_eq!(left + spent, deposited + refunded);
     }
 
     fn peer_hears(&mut self, id: usize, conn: ConnId, message: ServerToPeer, payload: &Bytes) {
@@ -487,12 +514,12 @@ impl World {
         let conn = self.connect(Actor::Peer(id));
         let peer = &mut self.peers[id];
         peer.conn = Some(conn);
-        let (account, key) = (account(peer.account), peer.key);
+        let (account, key, network) = (account(peer.account), peer.key, network(peer.account));
         let offer = PeerToServer::Offer { slots: peer.slots, classes: peer.classes.clone(), speed: 1 };
         let mut messages = vec![(offer, Bytes::new())];
         // A result sent with a broken seal before is sent right now, which is too late.
         messages.extend(peer.kept.keys().filter_map(|nonce| peer.result(nonce, false)));
-        self.send(conn, Input::PeerConnected { conn, account, key });
+        self.send(conn, Input::PeerConnected { conn, account, key, network });
         for (message, payload) in messages {
             self.peer_says(id, message, payload);
         }
@@ -633,7 +660,8 @@ impl World {
 
 fn peers(dice: &mut Dice) -> Vec<Peer> {
     use Character::{Faulty, Honest, Lazy, Liar, SealBreaker, Slow, Vanishing};
-    let characters = [Honest, Honest, Honest, Honest, Slow, Lazy, Liar, Liar, Vanishing, Faulty, SealBreaker, Honest];
+    let characters =
+        [Honest, Honest, Honest, Honest, Slow, Lazy, Liar, Liar, Vanishing, Faulty, SealBreaker, Honest, Honest];
     characters
         .into_iter()
         .zip(1u8..)
@@ -643,7 +671,7 @@ fn peers(dice: &mut Dice) -> Vec<Peer> {
             account: n,
             conn: None,
             slots: u16::try_from(dice.between(1, 6)).unwrap(),
-            classes: if n % 2 == 0 { vec![cpu(1), gpu(2)] } else { vec![cpu(1)] },
+            classes: if n % 2 == 0 || n == REFEREE { vec![cpu(1), gpu(2)] } else { vec![cpu(1)] },
             running: BTreeMap::new(),
             kept: BTreeMap::new(),
             told: BTreeMap::new(),

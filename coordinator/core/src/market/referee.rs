@@ -1,0 +1,61 @@
+//! Disputes. Where votes differ another peer is asked first, as ever; then the operator's own referee, if one is
+//! connected and free, and its vote is the verdict, whatever a majority says: a majority may be a ring. Without one the
+//! quorum decides.
+
+use p2c2r_signing::Vote;
+
+use super::Market;
+use crate::task::{Answer, Phase, Place};
+use crate::trust::Basis;
+
+impl Market {
+    /// Holds a quorum's ruling in a disputed task back until the referee has voted. False if no referee can be asked.
+    pub(super) fn refer(&mut self, key: usize, vote: Vote, answer: &Answer) -> bool {
+        if !self.ask_referee(key) {
+            return false;
+        }
+        if let Some(task) = self.tasks.get_mut(key).filter(|task| task.ruling.is_none()) {
+            task.ruling = Some(vote);
+            self.tasks.keep(key, answer.clone());
+        }
+        true
+    }
+
+    /// Whether the referee is at the task, now or already: it is asked once.
+    pub(super) fn ask_referee(&mut self, key: usize) -> bool {
+        let Some(task) = self.tasks.get(key) else { return false };
+        if task.attempts.iter().any(|a| a.referee) {
+            return task.attempts.iter().any(|a| a.referee && a.is_running());
+        }
+        let Place::Class(class) = task.place else { return false };
+        if self.draining || task.ends() <= self.now {
+            return false;
+        }
+        match self.peers.pick_referee(&class, &task.excluded(), &mut self.dice) {
+            Some(referee) => self.give(key, referee, class, true),
+            None => false,
+        }
+    }
+
+    /// The referee has spoken.
+    pub(super) fn confirm_by_referee(&mut self, key: usize, vote: Vote, answer: Answer) {
+        if self.tasks.get(key).is_some_and(|task| task.phase == Phase::Undecided) {
+            self.confirm(key, vote, answer, Basis::Referee);
+        }
+    }
+
+    /// The ruling that waits for a referee who will not vote any more is the verdict. False if none waits so.
+    pub(super) fn referee_failed(&mut self, key: usize) -> bool {
+        let Some(task) = self.tasks.get(key) else { return false };
+        let pending = task.attempts.iter().any(|a| a.referee && a.is_running());
+        !pending && self.rule_without_referee(key)
+    }
+
+    /// Confirms what a quorum ruled, if it did.
+    pub(super) fn rule_without_referee(&mut self, key: usize) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let (Some(vote), Some(answer)) = (task.ruling.take(), task.kept.clone()) else { return false };
+        self.confirm(key, vote, answer, Basis::Quorum);
+        true
+    }
+}

@@ -1,0 +1,173 @@
+//! Checks the platform decides on, and the pay that answers for what nobody checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use p2c2r_protocol::Credits;
+use p2c2r_protocol::message::{Refusal, ServerToClient, Standing, Verdict};
+use p2c2r_signing::{AccountId, SessionId};
+
+use super::Market;
+use crate::ledger::Passing;
+use crate::peers::ClassKey;
+use crate::record::{LedgerAccount, SettlementRecord, Transfer, TransferKind};
+use crate::settlement::DecidedTask;
+use crate::task::{Phase, Task};
+use crate::trust::{Basis, ONE_PPM};
+use crate::withheld::{Pay, Unchecked};
+
+/// What a decided task's settlement rests on.
+pub(super) struct Grounds {
+    client: AccountId,
+    /// `None` without a verdict.
+    pub(super) basis: Option<Basis>,
+}
+
+/// Money on its way out of what is withheld, net per pair of accounts.
+#[derive(Default)]
+struct Passings(BTreeMap<(TransferKind, LedgerAccount, LedgerAccount), u128>);
+
+impl Grounds {
+    pub(super) fn of(task: &Task) -> Self {
+        let basis = match task.phase {
+            Phase::Confirmed(_, _, basis) => Some(basis),
+            Phase::Undecided | Phase::Unverified => None,
+        };
+        Self { client: task.client, basis }
+    }
+}
+
+impl Passings {
+    fn add(&mut self, kind: TransferKind, from: LedgerAccount, to: LedgerAccount, amount: u128) {
+        if amount > 0 {
+            *self.0.entry((kind, from, to)).or_insert(0) += amount;
+        }
+    }
+
+    fn all(self) -> Vec<Passing> {
+        let passing = |((kind, from, to), amount)| Passing { kind, from, to, amount: credits(amount) };
+        self.0.into_iter().map(passing).collect()
+    }
+}
+
+impl Market {
+    /// Before an attempt of a task that nobody checks yet goes to `peer`: whether somebody else shall run it too. Who asked
+    /// for several executions compares them anyway, and where nobody else offers the class nobody can be asked.
+    pub(super) fn decide_check(&mut self, key: usize, peer: usize, class: ClassKey) {
+        let Some(task) = self.tasks.get(key) else { return };
+        if task.replicas > 1 || task.checks > 0 {
+            return;
+        }
+        let rate = self.peers.audit_ppm(peer, &task.module, &self.config.trust);
+        if self.dice.below(ONE_PPM as usize) >= rate as usize {
+            return;
+        }
+        let mut excluded = task.excluded();
+        excluded.extend(self.peers.get(peer).map(|peer| peer.standing.record.account));
+        if !self.peers.pool.has_other_owner(&class, &excluded) {
+            return;
+        }
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.checks = 1;
+            task.tally.raise(1);
+            self.stats.audits += 1;
+        }
+    }
+
+    /// A check that cannot be had any more: the answer rests on its peer's window, as without the check. Not if the
+    /// votes so far differ. False if there is nothing to waive.
+    pub(super) fn waive_check(&mut self, key: usize) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let checks = std::mem::take(&mut task.checks);
+        if checks == 0 {
+            return false;
+        }
+        let (Some(vote), Some(answer)) = (task.tally.waive(checks), task.kept.clone()) else { return false };
+        self.stats.audits_waived += 1;
+        self.confirm(key, vote, answer, Basis::HeldWindow);
+        true
+    }
+
+    /// What a batch means for trust and for the pay withheld. Gives the lines of the ledger and the answers withdrawn.
+    pub(super) fn hold_back(
+        &mut self,
+        batch: u64,
+        tasks: &[DecidedTask],
+        grounds: &[Grounds],
+        record: &SettlementRecord,
+    ) -> (Vec<Transfer>, Vec<(SessionId, u64)>) {
+        let mut passings = Passings::default();
+        let mut liars = BTreeSet::new();
+        let most = self.config.trust.held_tasks;
+        let executions =
+            tasks.iter().zip(grounds).flat_map(|(task, g)| task.executions.iter().map(move |e| (task, g, e)));
+        for ((task, grounds, execution), settled) in executions.zip(&record.executions_detail) {
+            let (owner, right) = (execution.owner, execution.standing == Standing::Agreed);
+            if execution.standing == Standing::Void {
+                continue;
+            }
+            if let Some(peer) = self.peers.find(&execution.peer)
+                && (matches!(grounds.basis, Some(Basis::Quorum | Basis::Referee)) || !right)
+            {
+                self.peers.compared(peer, task.module, right, &self.config.trust);
+            }
+            if !right {
+                liars.insert(owner);
+                continue;
+            }
+            let unchecked = (grounds.basis == Some(Basis::HeldWindow)).then_some(Unchecked {
+                client: grounds.client,
+                session: task.session,
+                number: task.number,
+                cost: settled.task_cost,
+            });
+            let released = self.withheld.push(owner, Pay { amount: settled.earned, unchecked }, most);
+            let (from, to) = (LedgerAccount::Withheld(owner), LedgerAccount::Available(owner));
+            passings.add(TransferKind::Release, from, to, released);
+        }
+        let mut withdrawn = Vec::new();
+        let mut platform = u128::from(self.ledger.platform().nano_usd());
+        for owner in liars {
+            for pay in self.withheld.take(owner) {
+                self.forfeit(owner, pay, &mut passings, &mut platform);
+                withdrawn.extend(pay.unchecked.map(|u| (u.session, u.number)));
+            }
+        }
+        self.stats.tasks_withdrawn += withdrawn.len() as u64;
+        let passed = self.ledger.pass_on(batch, &passings.all(), self.now);
+        debug_assert!(passed.is_ok(), "batch {batch}: {passed:?}");
+        (passed.unwrap_or_default(), withdrawn)
+    }
+
+    /// A liar's pay goes back to the client whose answer nobody else vouches for, with what the platform had of it as
+    /// far as the platform has it; the rest, and the pay of answers that others confirmed, goes to the platform.
+    fn forfeit(&mut self, owner: AccountId, pay: Pay, passings: &mut Passings, platform: &mut u128) {
+        let (from, amount) = (LedgerAccount::Withheld(owner), u128::from(pay.amount.nano_usd()));
+        let mut rest = amount;
+        if let Some(Unchecked { client, cost, .. }) = pay.unchecked {
+            let (to, cost) = (LedgerAccount::Available(client), u128::from(cost.nano_usd()));
+            let back = amount.min(cost);
+            let fee = (cost - back).min(*platform);
+            passings.add(TransferKind::Refund, from, to, back);
+            passings.add(TransferKind::Refund, LedgerAccount::Platform, to, fee);
+            *platform -= fee;
+            rest -= back;
+            self.stats.refunded_nano_usd += credits(back + fee).nano_usd();
+        }
+        passings.add(TransferKind::Forfeit, from, LedgerAccount::Platform, rest);
+        self.stats.forfeited_nano_usd += pay.amount.nano_usd();
+    }
+
+    /// Tells clients that an answer they were told was confirmed is not.
+    pub(super) fn tell_withdrawn(&mut self, withdrawn: Vec<(SessionId, u64)>) {
+        for (session, number) in withdrawn {
+            let verdict = Verdict::Unverified { code: Refusal::Other };
+            self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, Bytes::new());
+        }
+    }
+}
+
+/// Sums here are parts of balances, which fit a `u64` by the ledger's bound on deposits.
+fn credits(amount: u128) -> Credits {
+    Credits::from_nano_usd(u64::try_from(amount).unwrap_or(u64::MAX))
+}

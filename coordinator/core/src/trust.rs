@@ -1,0 +1,208 @@
+//! How far a peer is trusted with one kernel, and what that costs: pure rules over counts, no money and no clock.
+//!
+//! A task with one replica is checked by a second execution with probability *p*, the *audit rate*. Every vote that was
+//! compared with another owner's, whoever asked for the comparison, moves the peer's **decayed Beta posterior** for that
+//! kernel: from the prior Beta(1, 1), a right vote adds 1 to the one side, a lie 1 to the other, after what was there
+//! shrank by [`DECAY`]; with a lie, all that was right before counts for nothing any more. `E`, the mean of the posterior, is the chance that the next vote is a lie for all that is known.
+//!
+//! The rate is what keeps unchecked lies rare *if E were true*: `(1 - p) * E <= unchecked_ppm`, so
+//! `p = 1 - unchecked / E`, never below the floor. With 1 % and 3 % the floor is reached at `E <= 1.03 %`, after 96 clean
+//! comparisons. A peer that waits for the floor and lies from then on is not found by its posterior but by the floor: after
+//! `1 / floor` lies in the mean. That this does not pay is the business of the pay held back, see
+//! [`TrustConfig::held_tasks`].
+
+/// What an operator decides about trust. Shares are in parts per million.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustConfig {
+    /// Compared votes before a peer runs anything of a kernel unchecked, and again after each lie. 20: a peer that lies
+    /// in a share `f` of its tasks comes through with `(1 - f)^20`, which for one lie in five is 1 %.
+    pub probation: u32,
+    /// The audit rate never falls below this; 0 and no probation switch audits off. 3 %: the executions of a trusted
+    /// network are 1.03 a task, and a cheat lives for 33 lies in the mean.
+    pub floor_ppm: u32,
+    /// Lies left unchecked that are accepted in the mean, as a share of a peer's tasks. 1 %: smaller, and honest peers
+    /// need thousands of tasks to come to the floor; larger, and they reach it before anything is known of them.
+    pub unchecked_ppm: u32,
+    /// Executions of an owner whose pay is held back, and lost with a lie: `2 / floor`, as [`Self::held_for`] says. A lie
+    /// saves at most one task's pay and costs `p * held` of it in the mean, which is 2 of them: honesty is the better
+    /// trade at any cost of the work. (With `1 / p` it still paid in simulation, 0.20 to 0.27 of a task's pay; with
+    /// `2 / p` it is 0.07 to 0.10.) The floor's window is used for every rate, so that new identities are held longest
+    /// relative to what they earned. It is kept per owner: who answers for several peers is found by an audit of any.
+    pub held_tasks: u32,
+    /// Kernels of which a peer's posterior is remembered; under 50 bytes each. For others it stays on probation.
+    pub kernels_per_peer: usize,
+}
+
+impl TrustConfig {
+    /// Nothing beyond what clients ask for: no audits, pay at once.
+    pub const OFF: Self =
+        Self { probation: 0, floor_ppm: 0, unchecked_ppm: ONE_PPM, held_tasks: 0, kernels_per_peer: 0 };
+
+    /// The default with another floor and its window; 0 is [`Self::OFF`].
+    #[must_use]
+    pub fn with_floor(floor_ppm: u32) -> Self {
+        if floor_ppm == 0 {
+            return Self::OFF;
+        }
+        Self { floor_ppm, held_tasks: Self::held_for(floor_ppm), ..Self::default() }
+    }
+
+    /// `2 / floor`, rounded up.
+    #[must_use]
+    pub const fn held_for(floor_ppm: u32) -> u32 {
+        if floor_ppm == 0 { 0 } else { (2 * ONE_PPM).div_ceil(floor_ppm) }
+    }
+}
+
+impl Default for TrustConfig {
+    fn default() -> Self {
+        let floor_ppm = 30_000;
+        Self {
+            probation: 20,
+            floor_ppm,
+            unchecked_ppm: 10_000,
+            held_tasks: Self::held_for(floor_ppm),
+            kernels_per_peer: 256,
+        }
+    }
+}
+
+/// Certainty.
+pub const ONE_PPM: u32 = 1_000_000;
+
+/// Old votes weigh `1 - 1 / DECAY` of what they did at each new one: the posterior remembers about this many, so that a
+/// sleeper's good past is soon worth nothing, and `E` of a spotless peer stays at 0.4 %.
+pub const DECAY: u32 = 256;
+
+/// Weight of one vote: fixed point, so that the decay is exact integer arithmetic. At most `DECAY` votes of it: 2^16.
+const VOTE: u32 = 256;
+
+/// What is known of one peer and one kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posterior {
+    right: u32,
+    wrong: u32,
+    /// Compared votes until it runs anything unchecked.
+    probation: u32,
+}
+
+impl Posterior {
+    /// A newcomer.
+    #[must_use]
+    pub const fn new(config: &TrustConfig) -> Self {
+        Self { right: 0, wrong: 0, probation: config.probation }
+    }
+
+    /// A vote agreed with the verdict of a comparison.
+    pub fn agreed(&mut self) {
+        self.decay();
+        self.right += VOTE;
+        self.probation = self.probation.saturating_sub(1);
+    }
+
+    /// A vote was a lie. Being right was its preparation, for all that can be known.
+    pub fn lied(&mut self, config: &TrustConfig) {
+        self.decay();
+        self.right = 0;
+        self.wrong += VOTE;
+        self.probation = config.probation;
+    }
+
+    /// The chance that the next vote is a lie.
+    #[must_use]
+    pub fn lie_ppm(&self) -> u32 {
+        let wrong = u64::from(self.wrong + VOTE);
+        let all = u64::from(self.right) + u64::from(self.wrong) + 2 * u64::from(VOTE);
+        u32::try_from(wrong * u64::from(ONE_PPM) / all).unwrap_or(ONE_PPM)
+    }
+
+    /// The chance with which its next task is checked.
+    #[must_use]
+    pub fn audit_ppm(&self, config: &TrustConfig) -> u32 {
+        if self.probation > 0 {
+            return ONE_PPM;
+        }
+        let unchecked = u64::from(config.unchecked_ppm) * u64::from(ONE_PPM) / u64::from(self.lie_ppm().max(1));
+        let wanted = u64::from(ONE_PPM).saturating_sub(unchecked);
+        u32::try_from(wanted).unwrap_or(ONE_PPM).max(config.floor_ppm).min(ONE_PPM)
+    }
+
+    fn decay(&mut self) {
+        self.right -= self.right.div_ceil(DECAY);
+        self.wrong -= self.wrong.div_ceil(DECAY);
+    }
+}
+
+/// What a confirmed answer rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Basis {
+    /// Equal votes of several owners.
+    Quorum,
+    /// The vote of the operator's referee, after others differed.
+    Referee,
+    /// One execution by a peer whose window of held pay is clean so far. The answer is withdrawn and paid back if the
+    /// peer's owner is found lying while the pay is held.
+    HeldWindow,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn after(right: u32, config: &TrustConfig) -> Posterior {
+        let mut posterior = Posterior::new(config);
+        (0..right).for_each(|_| posterior.agreed());
+        posterior
+    }
+
+    #[test]
+    fn the_rate_falls_from_always_to_the_floor() {
+        let config = TrustConfig::default();
+        let rate = |right| after(right, &config).audit_ppm(&config);
+        assert_eq!((rate(0), rate(19)), (ONE_PPM, ONE_PPM), "probation");
+        let rates: Vec<u32> = (20..200).map(rate).collect();
+        assert!(rates.is_sorted_by(|a, b| a >= b), "{rates:?}");
+        assert!((760_000..800_000).contains(&rates[0]), "{}", rates[0]);
+        let at_floor = 20 + rates.iter().position(|&r| r == config.floor_ppm).unwrap();
+        // 96 by the formula without decay.
+        assert!((96..130).contains(&at_floor), "{at_floor}");
+        assert_eq!(config.held_tasks, 67);
+    }
+
+    #[test]
+    fn a_lie_is_remembered_longer_than_probation() {
+        let config = TrustConfig::default();
+        let mut peer = after(1_000, &config);
+        assert_eq!(peer.audit_ppm(&config), config.floor_ppm);
+        peer.lied(&config);
+        assert_eq!(peer.audit_ppm(&config), ONE_PPM);
+        (0..config.probation).for_each(|_| peer.agreed());
+        assert!(peer.audit_ppm(&config) > config.floor_ppm);
+    }
+
+    #[test]
+    fn off_never_audits() {
+        let mut peer = Posterior::new(&TrustConfig::OFF);
+        assert_eq!(peer.audit_ppm(&TrustConfig::OFF), 0);
+        peer.lied(&TrustConfig::OFF);
+        assert_eq!(peer.audit_ppm(&TrustConfig::OFF), 0);
+    }
+
+    proptest! {
+        /// No history overflows, none gives a rate outside its bounds, and a lie never lowers the rate.
+        #[test]
+        fn rates_stay_in_bounds(votes in prop::collection::vec(prop::bool::weighted(0.8), 0..2_000)) {
+            let config = TrustConfig::default();
+            let mut peer = Posterior::new(&config);
+            for right in votes {
+                let before = peer.audit_ppm(&config);
+                if right { peer.agreed() } else { peer.lied(&config) }
+                let rate = peer.audit_ppm(&config);
+                prop_assert!((config.floor_ppm..=ONE_PPM).contains(&rate));
+                prop_assert!(right || rate >= before);
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `p2c2r-sim`: the table of attacks and rules.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use p2c2r_sim::models::{self, Model};
+use p2c2r_sim::{Attack, Report, Rule, Settings, run};
+
+/// Plays scripted attackers against P2C2R's market and against other rules, in virtual time.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Peers, attackers among them
+    #[arg(long, default_value_t = 100)]
+    peers: usize,
+    /// Tasks for each peer in the mean, one a second
+    #[arg(long, default_value_t = 2_000)]
+    tasks: u64,
+    /// Attackers of a thousand peers; the ring is also tried with 50 and 200
+    #[arg(long, default_value_t = 100)]
+    bad_permille: u32,
+    /// Only this attack
+    #[arg(long, value_enum)]
+    attack: Option<Attack>,
+    /// Only the market as shipped
+    #[arg(long)]
+    only_trust: bool,
+    /// Departures in a million peer-hours
+    #[arg(long, default_value_t = 11_000)]
+    churn: u64,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Writes the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let attacks = args.attack.map_or_else(|| Attack::ALL.to_vec(), |attack| vec![attack]);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", Report::head())?;
+    let mut reports = Vec::new();
+    for attack in attacks {
+        let shares = if attack == Attack::Ring { vec![50, 100, 200] } else { vec![args.bad_permille] };
+        for attackers_permille in shares {
+            for report in play(&args, attack, attackers_permille) {
+                writeln!(out, "{}", report.line())?;
+                reports.push(report);
+            }
+        }
+    }
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&reports)?;
+        std::fs::write(path, json).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn play(args: &Args, attack: Attack, attackers_permille: u32) -> Vec<Report> {
+    let settings = Settings {
+        rule: Rule::Trust,
+        peers: args.peers,
+        attack,
+        attackers_permille,
+        tasks_per_peer: args.tasks,
+        churn_per_million_hours: args.churn,
+        seed: args.seed,
+    };
+    let mut reports = vec![run(&settings)];
+    if !args.only_trust {
+        reports.push(run(&Settings { rule: Rule::TwoOfTwo, ..settings }));
+        reports.push(models::run(Model::TwoOfThree, &settings));
+        reports.push(models::run(Model::Adaptive, &settings));
+    }
+    reports
+}

@@ -1,0 +1,86 @@
+//! Small runs against the aims.
+
+use p2c2r_sim::models::{self, Model};
+use p2c2r_sim::{Attack, Report, Rule, Settings, run};
+
+fn settings(attack: Attack, attackers_permille: u32, tasks_per_peer: u64) -> Settings {
+    Settings {
+        rule: Rule::Trust,
+        peers: 20,
+        attack,
+        attackers_permille,
+        tasks_per_peer,
+        churn_per_million_hours: 11_000,
+        seed: 7,
+    }
+}
+
+#[track_caller]
+fn check(attack: Attack, tasks_per_peer: u64) -> Report {
+    let report = run(&settings(attack, 100, tasks_per_peer));
+    assert_eq!(report.attackers, 2);
+    assert!(report.confirmed * 100 > 95 * 20 * tasks_per_peer, "{report:?}");
+    assert_eq!(report.wrong_on_quorum, 0, "without a ring no quorum is wrong: {report:?}");
+    assert_eq!(report.honest_punished, 0, "no honest peer loses money: {report:?}");
+    report
+}
+
+#[test]
+fn who_lies_at_once_places_nothing_and_earns_nothing() {
+    for attack in [Attack::Liar, Attack::Lazy, Attack::Sybil] {
+        let report = check(attack, 200);
+        assert_eq!(report.wrong_on_window, 0, "{report:?}");
+        assert!(report.attacker_margin_percent <= 0, "{report:?}");
+    }
+}
+
+#[test]
+fn lies_of_the_trusted_are_withdrawn_and_do_not_pay() {
+    for attack in [Attack::Strategic, Attack::Sleeper] {
+        let report = check(attack, 2_000);
+        assert!(report.wrong_on_window > 0, "it does lie: {report:?}");
+        assert!(report.wrong_kept_ppm <= 1_000, "{report:?}");
+        assert!(report.attacker_margin_percent < 20, "{report:?}");
+        assert!(report.executions_per_1000_tasks <= 1_100, "{report:?}");
+    }
+}
+
+#[test]
+fn broken_slow_and_hoarding_peers_cost_no_money_of_others() {
+    let flipper = check(Attack::BitFlipper, 400);
+    assert!(flipper.attacker_margin_percent < 20, "{flipper:?}");
+    // It is right and in time: being slow costs it nothing yet, and nobody else anything.
+    check(Attack::SlowLoris, 100);
+    let hoarder = check(Attack::Hoarder, 100);
+    assert!(hoarder.attacker_margin_percent <= 0, "{hoarder:?}");
+}
+
+#[test]
+fn a_ring_is_bounded_by_its_chance_to_meet_itself() {
+    let report = run(&settings(Attack::Ring, 200, 400));
+    // An audit pairs two of the ring in at most f * f of all tasks, 4 %.
+    assert!(report.wrong_on_quorum * 1_000_000 < 40_000 * report.confirmed, "{report:?}");
+    assert_eq!(report.wrong_on_window, 0, "{report:?}");
+}
+
+#[test]
+fn established_honest_peers_cost_little_more_than_one_execution() {
+    let report = run(&settings(Attack::None, 0, 1_500));
+    assert!(report.executions_per_1000_tasks <= 1_050, "{report:?}");
+    assert_eq!((report.wrong_provisional, report.honest_punished), (0, 0));
+}
+
+#[test]
+fn boincs_rule_lets_a_cheat_that_knows_it_live() {
+    let settings = settings(Attack::Strategic, 100, 1_000);
+    let (theirs, ours) = (models::run(Model::Adaptive, &settings), run(&settings));
+    assert!(theirs.wrong_kept_ppm > 10 * ours.wrong_kept_ppm.max(1), "{theirs:?} {ours:?}");
+    assert!(theirs.attacker_margin_percent > 50, "{theirs:?}");
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    let settings = settings(Attack::Sleeper, 100, 100);
+    assert_eq!(run(&settings), run(&settings));
+    assert_ne!(run(&settings), run(&Settings { seed: 8, ..settings }));
+}
