@@ -16,8 +16,8 @@
 //! # Ok::<(), p2c2r_shader::Finding>(())
 //! ```
 //!
-//! In reading order: [`source`] (text to module, bounded), [`barrier`] and [`uniform`] (who waits for whom), [`exact`] and
-//! [`race`] (what could differ between machines), [`rewrite`].
+//! In reading order: `nesting` and `source` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
+//! and `race` (what could differ between machines), `rewrite`.
 
 #![forbid(unsafe_code)]
 

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernel-physics", &["p2c2r-guest"]),
     ("kernel-raytrace", &["p2c2r-guest"]),
     ("p2c2r-shader", &[]),
-    ("p2c2r-runtime", &["p2c2r-abi", "p2c2r-signing"]),
+    ("p2c2r-runtime", &["p2c2r-abi", "p2c2r-shader", "p2c2r-signing"]),
     ("p2c2r-jail", &["p2c2r-runtime", "p2c2r-signing"]),
     ("p2c2r", &["p2c2r-runtime", "p2c2r-signing"]),
     ("p2c2r-protocol", &["p2c2r-signing"]),
