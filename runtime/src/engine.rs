@@ -2,6 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
+use p2c2r_shader::REVISION as SHADER_REVISION;
+use p2c2r_shader::limits::{LOOP_FUEL, LOOP_ROUNDS};
 use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
 use p2c2r_signing::{Digest, Manifest};
 use wasmtime::{Config, Enabled, Engine, Linker, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures};
@@ -125,6 +127,7 @@ pub fn engine_id() -> Digest {
         format!("stack {STACK_SLOTS} slots, {FRAME_SLOTS} a frame, {UNCHARGED_SLOTS} uncharged"),
         format!("memory {MEMORY_BYTES} in pages of {PAGE_BYTES}"),
         format!("tables {TABLES} of {TABLE_ELEMENTS}"),
+        format!("shaders {SHADER_REVISION}, {LOOP_FUEL} iterations and {LOOP_ROUNDS} with barriers"),
     ]
     .join("\n");
     let mut h = blake3::Hasher::new_derive_key(ENGINE_DOMAIN);

@@ -9,7 +9,7 @@ use wasmtime::{Instance, Store};
 use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
 use crate::ending::{Stop, classify};
 use crate::engine::Metering;
-use crate::gpu::{Gpu, GpuAttempt, GpuSession};
+use crate::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop};
 use crate::host::gpu::host_fault;
 use crate::kernel::{Entry, Kernel, Ready};
 use crate::limits::DEADLINE;
@@ -120,16 +120,26 @@ fn execute(
     };
     drop(awake);
 
+    let buffers = match store.data_mut().gpu.as_mut().map(|gpu| gpu.trace()) {
+        Some(Err(GpuStop::Fault(fault))) => return Err(host_fault(fault, &store.data().clock)),
+        Some(Err(GpuStop::Trap)) => Some(None),
+        Some(Ok(buffers)) => Some(Some(buffers)),
+        None => None,
+    };
+    // However the guest went on: it may not have looked.
+    let outcome = if buffers == Some(None) { Outcome::Trap(TrapCode::ShaderFuel) } else { outcome };
+
     let mut hasher = match memory {
         Some(memory) => trace::memory(Some(memory.data_mut(&mut store)), outcome),
         None => trace::memory(None, outcome),
     };
-    let mut state = store.into_data();
-    hasher.update(&[u8::from(state.gpu.is_some())]);
-    if let Some(gpu) = state.gpu.as_mut() {
-        let buffers = gpu.trace().map_err(|fault| host_fault(fault, &state.clock))?;
-        hasher.update(buffers.as_bytes());
-    }
+    let state = store.into_data();
+    // What a shader left that was cut short is no part of it.
+    match buffers {
+        None => hasher.update(&[0]),
+        Some(Some(buffers)) => hasher.update(&[1]).update(buffers.as_bytes()),
+        Some(None) => hasher.update(&[2]),
+    };
     Ok(Execution {
         outcome,
         output: state.output.bytes,

@@ -115,7 +115,8 @@ pub mod status {
     pub const NO_GPU: i32 = -4;
     /// The module has no shader of that name.
     pub const NO_SHADER: i32 = -5;
-    /// Bindings do not fit the shader, or an offset or length is not a multiple of 4.
+    /// Bindings do not fit the shader, an offset or length is not a multiple of 4, or a shader that is exact along x only was
+    /// dispatched along y or z.
     pub const INVALID: i32 = -6;
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use p2c2r_runtime::gpu::GpuFault;
+use p2c2r_runtime::gpu::{GpuFault, GpuStop};
 use p2c2r_runtime::{Execution, GpuInfo, HostFault, LogLevel, LogLine};
 use p2c2r_signing::{BlobId, Digest, Outcome, PublicKey, TraceRoot};
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,8 @@ pub(crate) enum GpuCall<'a> {
 pub(crate) enum GpuReply {
     Status(i32),
     Trace(Digest),
+    /// A shader ran out of its loop budget.
+    Trapped,
     Fault(GpuTrouble),
 }
 
@@ -242,6 +244,15 @@ impl From<GpuFault> for GpuTrouble {
             GpuFault::OutOfMemory => Self::OutOfMemory,
             GpuFault::Refused(reason) => Self::Refused(reason),
             GpuFault::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<GpuStop> for GpuReply {
+    fn from(stop: GpuStop) -> Self {
+        match stop {
+            GpuStop::Fault(fault) => Self::Fault(fault.into()),
+            GpuStop::Trap => Self::Trapped,
         }
     }
 }

@@ -228,7 +228,7 @@ mod tests {
             Err(error @ GpuOpenError::NoAdapter { .. }) => return eprintln!("SKIPPED: {error}"),
             Err(error) => panic!("{error}"),
         };
-        let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u",
+        let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u","result_class":"device",
             "gpu":{"buffers":1,"buffer_bytes":4,"dispatches":1,"workgroups":1}}"#;
         let wgsl = "@group(0) @binding(0) var<storage, read_write> w: array<u32>;
             @compute @workgroup_size(1) fn main() { w[0] = 7u; }";
@@ -250,10 +250,10 @@ mod tests {
             assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
             assert_eq!(word, [7, 0, 0, 0]);
             gpu.device().unwrap().give_up("pulled out");
-            let lost = Err(GpuFault::Lost("pulled out".to_owned()));
-            assert_eq!(session.buf_create(4), lost);
-            assert_eq!(session.buf_read(buffer, 0, &mut word), lost);
-            assert_eq!(session.trace().map(|_| 0), lost);
+            let lost = GpuFault::Lost("pulled out".to_owned());
+            assert_eq!(session.buf_create(4), Err(lost.clone()));
+            assert_eq!(session.buf_read(buffer, 0, &mut word), Err(lost.clone().into()));
+            assert_eq!(session.trace(), Err(lost.into()));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use p2c2r_signing::Digest;
 
-use super::fault::GpuFault;
+use super::fault::{GpuFault, GpuStop};
 
 /// Buffers and dispatches of one attempt, freed with it.
 ///
@@ -24,8 +24,10 @@ pub trait GpuAttempt: Send {
     /// `buf_read`: fills `dst` from `offset`, after everything done before. Statuses as for [`Self::buf_write`].
     ///
     /// # Errors
-    /// [`GpuFault`] when the device is lost or the deadline passes first.
-    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuFault>;
+    /// [`GpuStop::Fault`] when the device is lost or the deadline passes first; [`GpuStop::Trap`], if it reads at least a
+    /// byte, when an invocation of a dispatch before it ran out of its loop budget; `dst`, which is part of the guest's
+    /// final memory, is zero then.
+    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuStop>;
 
     /// `buf_drop`: frees the buffer. `OK` or `HANDLE`.
     ///
@@ -35,8 +37,8 @@ pub trait GpuAttempt: Send {
 
     /// `dispatch`: runs the shader named `name` over `groups` workgroups. `bindings` are pairs of binding index and
     /// handle; they must name exactly the buffers the shader declares, each large enough, and none twice if one use
-    /// may write. `OK`, `NO_SHADER`, `LIMIT`, `HANDLE` or `INVALID`, checked in this order. A size of 0 runs nothing and
-    /// counts as a dispatch.
+    /// may write; a shader that is exact only along x gets one workgroup in y and z. `OK`, `NO_SHADER`, `LIMIT`, `HANDLE` or
+    /// `INVALID`, checked in this order. A size of 0 runs nothing and counts as a dispatch.
     ///
     /// # Errors
     /// [`GpuFault`] when the device is lost or the deadline passed.
@@ -46,6 +48,7 @@ pub trait GpuAttempt: Send {
     /// then its contents. Waits for all work first.
     ///
     /// # Errors
-    /// [`GpuFault`] when the device is lost or the deadline passes first.
-    fn trace(&mut self) -> Result<Digest, GpuFault>;
+    /// [`GpuStop::Fault`] when the device is lost or the deadline passes first; [`GpuStop::Trap`] when any dispatch of the
+    /// attempt ran out of its loop budget.
+    fn trace(&mut self) -> Result<Digest, GpuStop>;
 }

@@ -13,6 +13,9 @@ use std::time::Instant;
 use super::fault::GpuFault;
 use super::limits::{ABANDONED_DEVICES, COPY_BYTES, WAIT_SLICE};
 
+/// The word that comes with every read.
+const FLAG_BYTES: u64 = 4;
+
 /// A device with its queue. Shared by the sessions of all attempts; losing it fails them all.
 pub(super) struct Device {
     /// `None` only while it is being dropped.
@@ -162,28 +165,30 @@ impl Device {
         })
     }
 
-    /// Copies `buffer[offset..]` to `dst` after everything submitted before. Both are multiples of 4, in range.
+    /// Copies `buffer[offset..]` to `dst` after everything submitted before. Both are multiples of 4, in range. With it comes
+    /// the first word of `flag`: whether it is set.
     pub(super) fn read(
         &self,
         staging: &mut Staging,
-        buffer: &wgpu::Buffer,
-        offset: u64,
+        (buffer, offset): (&wgpu::Buffer, u64),
+        flag: Option<&wgpu::Buffer>,
         dst: &mut [u8],
         deadline: Instant,
-    ) -> Result<(), GpuFault> {
+    ) -> Result<bool, GpuFault> {
         let mut offset = offset;
+        let mut set = false;
         for part in dst.chunks_mut(COPY_BYTES) {
             let bytes = part.len() as u64;
             // Taken out: a buffer whose mapping timed out must not be used again.
-            let stage = match staging.0.take().filter(|b| b.size() >= bytes) {
+            let stage = match staging.0.take().filter(|b| b.size() >= bytes + FLAG_BYTES) {
                 Some(stage) => stage,
-                None => self.staging_buffer(bytes)?,
+                None => self.staging_buffer(bytes + FLAG_BYTES)?,
             };
-            self.read_part(&stage, buffer, offset, part, deadline)?;
+            set |= self.read_part(&stage, (buffer, offset), flag, part, deadline)?;
             staging.0 = Some(stage);
             offset += bytes;
         }
-        Ok(())
+        Ok(set)
     }
 
     /// Waits until the device has finished `submission`.
@@ -246,16 +251,21 @@ impl Device {
     fn read_part(
         &self,
         stage: &wgpu::Buffer,
-        buffer: &wgpu::Buffer,
-        offset: u64,
+        (buffer, offset): (&wgpu::Buffer, u64),
+        flag: Option<&wgpu::Buffer>,
         dst: &mut [u8],
         deadline: Instant,
-    ) -> Result<(), GpuFault> {
-        let bytes = dst.len() as u64;
+    ) -> Result<bool, GpuFault> {
+        // The flag first, so that its place does not depend on the rest.
+        let flag_bytes = if flag.is_some() { FLAG_BYTES } else { 0 };
+        let bytes = flag_bytes + dst.len() as u64;
         let (done, mapped) = mpsc::channel();
         let submission = self.submit(deadline, |device, queue| {
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            encoder.copy_buffer_to_buffer(buffer, offset, stage, 0, bytes);
+            if let Some(flag) = flag {
+                encoder.copy_buffer_to_buffer(flag, 0, stage, 0, flag_bytes);
+            }
+            encoder.copy_buffer_to_buffer(buffer, offset, stage, flag_bytes, bytes - flag_bytes);
             let submission = queue.submit([encoder.finish()]);
             // The receiver may be gone after a timeout; then nobody needs to know.
             stage.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(done.send(result)));
@@ -276,11 +286,14 @@ impl Device {
             }
             self.wait(&submission, deadline)?;
         }
-        self.guarded(|_, _| {
-            stage.get_mapped_range(0..bytes).map(|view| dst.copy_from_slice(&view)).map_err(|e| e.to_string())
-        })?
-        .map_err(GpuFault::Refused)?;
-        self.guarded(|_, _| stage.unmap())
+        let set = self.guarded(|_, _| {
+            let view = stage.get_mapped_range(0..bytes).map_err(|e| e.to_string())?;
+            let (flag, data) = view.split_at(flag_bytes as usize);
+            dst.copy_from_slice(data);
+            Ok(flag.iter().any(|byte| *byte != 0))
+        })?;
+        self.guarded(|_, _| stage.unmap())?;
+        set.map_err(GpuFault::Refused)
     }
 }
 

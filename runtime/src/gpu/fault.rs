@@ -64,6 +64,17 @@ pub enum GpuFault {
     Unavailable(String),
 }
 
+/// Why an attempt does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GpuStop {
+    /// The machine's fault; no vote.
+    #[error(transparent)]
+    Fault(#[from] GpuFault),
+    /// An invocation used up [`super::limits::LOOP_FUEL`] or [`super::limits::LOOP_ROUNDS`]: the kernel's fault, and a vote.
+    #[error("a shader ran out of its loop budget")]
+    Trap,
+}
+
 /// A shader that will not be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GpuLoadError {
@@ -84,6 +95,14 @@ pub enum GpuLoadError {
         line: Option<(u32, u32)>,
         /// What is wrong.
         reason: String,
+    },
+    /// The manifest claims `result_class = "exact"`, and the analysis cannot confirm it.
+    #[error("shader {shader:?}{} (the manifest says result_class = \"exact\")", .findings.iter().map(|f| format!("; {f}")).collect::<String>())]
+    Inexact {
+        /// Name of the shader.
+        shader: String,
+        /// Why not.
+        findings: Vec<p2c2r_shader::Finding>,
     },
     /// The shader is fine and the device still failed to compile it.
     #[error("shader {shader:?} does not compile on this device: {fault}")]

@@ -3,43 +3,20 @@
 
 use std::time::Duration;
 
+/// Those on shaders themselves.
+pub use p2c2r_shader::limits::{
+    BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, LOOP_FUEL, LOOP_ROUNDS, SHADER_BYTES,
+    SHADER_EXPRESSIONS, TRAP_BINDING, WORKGROUP_BYTES, WORKGROUP_SIZE_Z, WORKGROUPS_PER_DIMENSION,
+};
+
 /// Bytes of one buffer: WebGPU's guaranteed `maxStorageBufferBindingSize`.
 pub const BUFFER_BYTES: u64 = 128 << 20;
 
 /// Live buffers of one attempt; also the number of handle slots.
 pub const BUFFERS: usize = 256;
 
-/// Storage buffers one shader may bind: WebGPU's guaranteed `maxStorageBuffersPerShaderStage`, less one that is
-/// kept for the host.
-pub const BINDINGS: usize = 7;
-
-/// Highest binding index a shader may name.
-pub const BINDING_INDEX: u32 = 14;
-
-/// Workgroups along one dimension: WebGPU's guaranteed `maxComputeWorkgroupsPerDimension`.
-pub const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
-
-/// Invocations of one workgroup: WebGPU's guaranteed `maxComputeInvocationsPerWorkgroup`.
-pub const INVOCATIONS_PER_WORKGROUP: u32 = 256;
-
-/// Workgroup size along z: WebGPU's guaranteed `maxComputeWorkgroupSizeZ`.
-pub const WORKGROUP_SIZE_Z: u32 = 64;
-
-/// Bytes of all workgroup variables of a shader: WebGPU's guaranteed `maxComputeWorkgroupStorageSize`.
-pub const WORKGROUP_BYTES: u32 = 16 << 10;
-
-/// Bytes of all private variables of a shader, and of all variables of one function: WGSL's own limit
-/// (section "Limits"), which naga does not check and drivers answer with a crash.
-pub const LOCAL_BYTES: u32 = 8 << 10;
-
 /// Shaders in one module.
 pub const SHADERS: usize = 64;
-
-/// Bytes of one shader's text.
-pub const SHADER_BYTES: usize = 256 << 10;
-
-/// Expressions in one shader after parsing; bounds what the driver's compiler is given.
-pub const SHADER_EXPRESSIONS: usize = 64 << 10;
 
 /// Bytes uploaded or dropped by one attempt before it waits for the device: what wgpu holds in staging memory and
 /// in buffers that are dropped but still in use is at most this much, besides the manifest's own limit.

@@ -10,8 +10,11 @@
 //! [`p2c2r_abi::status`] that the guest sees and every peer returns alike. What depends on the machine is a
 //! [`GpuFault`], which ends the attempt without a vote.
 //!
-//! Not here: limits on time other than the deadline of the attempt (a shader that never ends is waited for until
-//! then, and its device is given up), and any check that a shader's results are exact.
+//! Shaders are analysed and rewritten by `p2c2r_shader` before a driver sees them. An invocation that uses up its loop budget
+//! sets a word that is looked at when results are next waited for; that ends the attempt with [`GpuStop::Trap`], a vote.
+//!
+//! Not here: limits on time other than those budgets and the deadline of the attempt (work that takes longer is waited for
+//! until then, and its device is given up).
 
 mod adapter;
 mod attempt;
@@ -26,7 +29,7 @@ mod shader;
 
 pub use adapter::{Gpu, GpuInfo, GpuOptions};
 pub use attempt::GpuAttempt;
-pub use fault::{GpuFault, GpuLoadError, GpuOpenError};
+pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
 pub use pipeline::Shaders;
 pub use session::GpuSession;
 

@@ -7,7 +7,7 @@ use p2c2r_signing::VerifiedModule;
 use super::adapter::Gpu;
 use super::device::Device;
 use super::fault::{GpuFault, GpuLoadError};
-use super::limits::SHADERS;
+use super::limits::{SHADERS, TRAP_BINDING};
 use super::shader::Shader;
 
 /// The checked shaders of one module. Cloning is cheap. When a device is lost they are compiled again for the next.
@@ -29,7 +29,7 @@ pub(super) struct Pipeline {
 }
 
 impl Gpu {
-    /// Checks and compiles every shader the module carries.
+    /// Checks, rewrites and compiles every shader the module carries.
     ///
     /// # Errors
     /// [`GpuLoadError`] names the shader and, where it is known, the line.
@@ -89,25 +89,26 @@ impl Compiled {
 impl Pipeline {
     /// Compiles one shader. wgpu's own checks (bounds, endless loops, division) stay on; workgroup memory is zeroed.
     pub(super) fn new(device: &Device, shader: &Shader) -> Result<Self, GpuFault> {
+        let storage = |binding, read_only, min_bytes| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only },
+                has_dynamic_offset: false,
+                min_binding_size: std::num::NonZeroU64::new(min_bytes),
+            },
+            count: None,
+        };
         device.guarded(|device, _| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(shader.name()),
                 source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(shader.module().clone())),
             });
-            let entries: Vec<_> = shader
-                .bindings()
-                .iter()
-                .map(|b| wgpu::BindGroupLayoutEntry {
-                    binding: b.index,
-                    visibility: wgpu::ShaderStages::COMPUTE,
-                    ty: wgpu::BindingType::Buffer {
-                        ty: wgpu::BufferBindingType::Storage { read_only: !b.writable },
-                        has_dynamic_offset: false,
-                        min_binding_size: std::num::NonZeroU64::new(b.min_bytes),
-                    },
-                    count: None,
-                })
-                .collect();
+            let mut entries: Vec<_> =
+                shader.bindings().iter().map(|b| storage(b.index, !b.writable, b.min_bytes)).collect();
+            if shader.has_trap() {
+                entries.push(storage(TRAP_BINDING, false, 4));
+            }
             let layout =
                 device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
             let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -136,7 +137,8 @@ fn check(module: &VerifiedModule) -> Result<Vec<Shader>, GpuLoadError> {
     if got > SHADERS {
         return Err(GpuLoadError::TooMany { got, max: SHADERS });
     }
-    module.shaders().map(|(name, wgsl)| Shader::parse(name, wgsl)).collect()
+    let claimed = module.manifest().result_class;
+    module.shaders().map(|(name, wgsl)| Shader::parse(name, wgsl, claimed)).collect()
 }
 
 fn compile(device: &Device, shaders: &[Shader]) -> Result<Compiled, (String, GpuFault)> {

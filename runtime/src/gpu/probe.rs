@@ -5,18 +5,22 @@
 
 use std::time::Instant;
 
+use p2c2r_signing::ResultClass;
+
 use super::device::{Device, Staging};
 use super::fault::{GpuFault, GpuOpenError};
-use super::limits::PROBE;
+use super::limits::{LOOP_FUEL, LOOP_ROUNDS, PROBE, TRAP_BINDING};
 use super::pipeline::Pipeline;
 use super::shader::Shader;
 
 const EXACT: &str = include_str!("probe_exact.wgsl");
 const FLOAT: &str = include_str!("probe_float.wgsl");
+const LOOPS: &str = include_str!("probe_loops.wgsl");
 
 const INVOCATIONS: usize = 64;
 const EXACT_WORDS: usize = 16;
 const FLOAT_WORDS: usize = 32;
+const LOOP_WORDS: usize = 2;
 
 /// More than the 65,535 at which one known driver stops counting.
 const LONG_LOOP: u32 = 70_000;
@@ -35,37 +39,69 @@ pub(super) fn run(device: &Device, adapter: &str) -> Result<Probed, GpuOpenError
     let failed = |fault| GpuOpenError::Probe { adapter: adapter.to_owned(), fault };
     let inputs = inputs();
 
-    let got = compute(device, EXACT, &inputs, EXACT_WORDS, deadline).map_err(failed)?;
-    let want = expected(&inputs);
-    if let Some((word, (got, want))) = got.into_iter().zip(want).enumerate().find(|(_, (got, want))| got != want) {
-        return Err(GpuOpenError::WrongAnswer { adapter: adapter.to_owned(), test: "integers", word, got, want });
-    }
+    let own = |wgsl| Shader::own("probe", wgsl).map_err(|e| failed(GpuFault::Refused(e.to_string())));
+    let (got, _) = compute(device, &own(EXACT)?, &inputs, EXACT_WORDS, deadline).map_err(failed)?;
+    compare(adapter, "integers", got, expected(&inputs))?;
+    loops(device, adapter, deadline)?;
 
     let mut float_inputs = inputs;
     float_inputs[0][0] = LONG_LOOP;
-    let words = compute(device, FLOAT, &float_inputs, FLOAT_WORDS, deadline).map_err(failed)?;
+    let (words, _) = compute(device, &own(FLOAT)?, &float_inputs, FLOAT_WORDS, deadline).map_err(failed)?;
     let long_loops = words.get(FLOAT_WORDS - 1) == Some(&LONG_LOOP);
     Ok(Probed { words, long_loops })
 }
 
+/// Every loop runs for as long as its budget lasts, and no longer.
+fn loops(device: &Device, adapter: &str, deadline: Instant) -> Result<(), GpuOpenError> {
+    let failed = |fault| GpuOpenError::Probe { adapter: adapter.to_owned(), fault };
+    let shader = Shader::parse("probe", LOOPS, ResultClass::Device);
+    let shader = shader.map_err(|e| failed(GpuFault::Refused(e.to_string())))?;
+    // The look at the condition that ends a loop is an iteration too.
+    let (iterations, rounds) = (LOOP_FUEL - 1, LOOP_ROUNDS - 1);
+    for (past, inputs) in [
+        (0, [iterations, rounds]),
+        (1, [iterations + 1, rounds]),
+        (1, [iterations, rounds + 1]),
+        (1, [u32::MAX, u32::MAX]),
+    ] {
+        let (got, trapped) = compute(device, &shader, &[inputs; INVOCATIONS], LOOP_WORDS, deadline).map_err(failed)?;
+        compare(adapter, "loop budget", vec![u32::from(trapped)], vec![past])?;
+        if past == 0 {
+            compare(adapter, "loops", got, inputs.repeat(INVOCATIONS))?;
+        }
+    }
+    Ok(())
+}
+
+fn compare(adapter: &str, test: &'static str, got: Vec<u32>, want: Vec<u32>) -> Result<(), GpuOpenError> {
+    match got.into_iter().zip(want).enumerate().find(|(_, (got, want))| got != want) {
+        Some((word, (got, want))) => {
+            Err(GpuOpenError::WrongAnswer { adapter: adapter.to_owned(), test, word, got, want })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What `shader` makes of `inputs` in one workgroup, and whether it ran out of its budget.
 fn compute(
     device: &Device,
-    wgsl: &str,
+    shader: &Shader,
     inputs: &[[u32; 2]; INVOCATIONS],
     words: usize,
     deadline: Instant,
-) -> Result<Vec<u32>, GpuFault> {
-    let shader = Shader::parse("probe", wgsl).map_err(|e| GpuFault::Refused(e.to_string()))?;
-    let pipeline = Pipeline::new(device, &shader)?;
+) -> Result<(Vec<u32>, bool), GpuFault> {
+    let pipeline = Pipeline::new(device, shader)?;
     let given: Vec<u8> = inputs.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
     let input = device.buffer(given.len() as u64)?;
     device.write(&input, 0, &given)?;
     let output = device.buffer((INVOCATIONS * words * 4) as u64)?;
-    let buffers = [(0, &input), (1, &output)];
+    let trap = if shader.has_trap() { Some(device.buffer(4)?) } else { None };
+    let mut buffers = vec![(0, &input), (1, &output)];
+    buffers.extend(trap.as_ref().map(|trap| (TRAP_BINDING, trap)));
     device.dispatch(&pipeline.pipeline, &pipeline.layout, &buffers, [1, 1, 1], deadline)?;
     let mut bytes = vec![0; INVOCATIONS * words * 4];
-    device.read(&mut Staging::default(), &output, 0, &mut bytes, deadline)?;
-    Ok(bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect())
+    let trapped = device.read(&mut Staging::default(), (&output, 0), trap.as_ref(), &mut bytes, deadline)?;
+    Ok((bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect(), trapped))
 }
 
 /// Corner cases first, then xorshift.

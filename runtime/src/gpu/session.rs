@@ -9,9 +9,11 @@ use p2c2r_signing::{Digest, manifest};
 use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
 use super::device::{Device, Staging};
-use super::fault::GpuFault;
+use super::fault::{GpuFault, GpuStop};
 use super::handle::Table;
-use super::limits::{BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, UNSETTLED_BYTES, WORKGROUPS_PER_DIMENSION};
+use super::limits::{
+    BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, TRAP_BINDING, UNSETTLED_BYTES, WORKGROUPS_PER_DIMENSION,
+};
 use super::pipeline::{Compiled, Shaders};
 use super::shader::Shader;
 
@@ -33,6 +35,9 @@ pub struct GpuSession {
     /// The last submission not yet waited for.
     running: Option<wgpu::SubmissionIndex>,
     staging: Staging,
+    /// Set by shaders that run out of their loop budget; there from the first dispatch of one with loops on.
+    trap: Option<wgpu::Buffer>,
+    trapped: bool,
 }
 
 struct Buffer {
@@ -59,6 +64,8 @@ impl GpuSession {
             unsettled_bytes: 0,
             running: None,
             staging: Staging::default(),
+            trap: None,
+            trapped: false,
         })
     }
 
@@ -135,17 +142,22 @@ impl GpuAttempt for GpuSession {
         Ok(status::OK)
     }
 
-    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuFault> {
+    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuStop> {
         self.in_time()?;
         let (buffer, offset) = match self.place(handle, offset, dst.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
-        self.device.read(&mut self.staging, &buffer, offset, dst, self.deadline)?;
+        let trap = self.trap.as_ref();
+        self.trapped |= self.device.read(&mut self.staging, (&buffer, offset), trap, dst, self.deadline)?;
         if !dst.is_empty() {
             // The copy came after everything else this session submitted.
             self.running = None;
             self.unsettled_bytes = 0;
+            if self.trapped {
+                dst.fill(0);
+                return Err(GpuStop::Trap);
+            }
         }
         Ok(status::OK)
     }
@@ -170,10 +182,13 @@ impl GpuAttempt for GpuSession {
         if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
             return Ok(status::LIMIT);
         }
-        let bound = match bind(shader, &self.buffers, bindings) {
+        let mut bound = match bind(shader, &self.buffers, bindings) {
             Ok(bound) => bound,
             Err(status) => return Ok(status),
         };
+        if shader.line_only() && (groups[1] > 1 || groups[2] > 1) {
+            return Ok(status::INVALID);
+        }
         self.dispatches += 1;
         if total == Some(0) {
             return Ok(status::OK);
@@ -181,13 +196,28 @@ impl GpuAttempt for GpuSession {
         let Some(pipeline) = self.compiled.pipeline(index) else {
             return Err(GpuFault::Refused(format!("shader {index} has no pipeline")));
         };
+        if shader.has_trap() {
+            let trap = match &mut self.trap {
+                Some(trap) => &*trap,
+                none => &*none.insert(self.device.buffer(4)?),
+            };
+            bound.push((TRAP_BINDING, trap));
+        }
         self.running =
             Some(self.device.dispatch(&pipeline.pipeline, &pipeline.layout, &bound, groups, self.deadline)?);
         Ok(status::OK)
     }
 
-    fn trace(&mut self) -> Result<Digest, GpuFault> {
+    fn trace(&mut self) -> Result<Digest, GpuStop> {
         self.in_time()?;
+        if let (false, Some(trap)) = (self.trapped, &self.trap) {
+            let mut word = [0; 4];
+            self.device.read(&mut self.staging, (trap, 0), None, &mut word, self.deadline)?;
+            self.trapped = word != [0; 4];
+        }
+        if self.trapped {
+            return Err(GpuStop::Trap);
+        }
         let mut hasher = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
         let mut bytes = Vec::new();
         for (handle, live) in self.buffers.iter() {
@@ -197,7 +227,7 @@ impl GpuAttempt for GpuSession {
             while offset < live.bytes {
                 // At most COPY_BYTES, which fits usize.
                 bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
-                self.device.read(&mut self.staging, &live.buffer, offset, &mut bytes, self.deadline)?;
+                self.device.read(&mut self.staging, (&live.buffer, offset), None, &mut bytes, self.deadline)?;
                 hasher.update(&bytes);
                 offset += bytes.len() as u64;
             }

@@ -1,13 +1,13 @@
 //! Which WGSL is run: baseline WebGPU compute, storage buffers in group 0, one entry point.
 
-use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Span, StorageAccess, TypeInner};
+use p2c2r_shader::{Class, Finding, Place};
+use p2c2r_signing::ResultClass;
 
 use super::device::contained;
 use super::fault::GpuLoadError;
 use super::limits::{
-    BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, SHADER_BYTES, SHADER_EXPRESSIONS, WORKGROUP_BYTES,
-    WORKGROUP_SIZE_Z,
+    BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, WORKGROUP_BYTES, WORKGROUP_SIZE_Z,
 };
 
 /// Name of the entry point.
@@ -18,6 +18,8 @@ pub(super) struct Shader {
     name: String,
     module: naga::Module,
     bindings: Vec<Binding>,
+    has_trap: bool,
+    line_only: bool,
 }
 
 /// One storage buffer of a shader.
@@ -36,60 +38,71 @@ struct Refusal {
 }
 
 impl Shader {
-    /// Parses, validates and reflects `wgsl`.
-    pub(super) fn parse(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
-        let error = |line, reason| GpuLoadError::Shader { shader: name.to_owned(), line, reason };
-        if wgsl.len() > SHADER_BYTES {
-            return Err(error(None, format!("text is {} bytes, at most {SHADER_BYTES} are allowed", wgsl.len())));
+    /// Parses, analyses, rewrites and reflects `wgsl`, which must be of the class that its kernel claims.
+    pub(super) fn parse(name: &str, wgsl: &str, claimed: ResultClass) -> Result<Self, GpuLoadError> {
+        let (analysed, bindings) = analyse(name, wgsl)?;
+        let exact = claimed == ResultClass::Exact;
+        if exact && analysed.class() != Class::Exact {
+            return Err(GpuLoadError::Inexact { shader: name.to_owned(), findings: analysed.findings().to_vec() });
         }
-        // naga is written not to panic; this is for the day it does.
-        let parsed = contained(|| parse(wgsl)).unwrap_or_else(|panic| Err((None, panic)));
-        let module = parsed.map_err(|(line, reason)| error(line, reason))?;
-        let reflected = contained(|| reflect(&module));
-        let reflected = reflected.unwrap_or_else(|panic| Err(Refusal { reason: panic, span: None }));
-        let bindings = reflected.map_err(|refusal| {
-            let at = refusal.span.filter(Span::is_defined).map(|span| span.location(wgsl));
-            error(at.map(|at| (at.line_number, at.line_position)), refusal.reason)
-        })?;
-        Ok(Self { name: name.to_owned(), module, bindings })
+        Ok(Self {
+            name: name.to_owned(),
+            module: analysed.rewritten().module().clone(),
+            bindings,
+            has_trap: analysed.rewritten().has_trap(),
+            line_only: exact && analysed.line_only(),
+        })
+    }
+
+    /// A shader of ours, as it is written.
+    pub(super) fn own(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
+        let (analysed, bindings) = analyse(name, wgsl)?;
+        let module = analysed.module().clone();
+        Ok(Self { name: name.to_owned(), module, bindings, has_trap: false, line_only: false })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
+    /// The module a driver may see.
     pub(super) const fn module(&self) -> &naga::Module {
         &self.module
     }
 
-    /// Its buffers in ascending order of index.
+    /// Its buffers in ascending order of index, without the trap word.
     pub(super) fn bindings(&self) -> &[Binding] {
         &self.bindings
     }
+
+    /// Whether it sets a word at [`super::limits::TRAP_BINDING`].
+    pub(super) const fn has_trap(&self) -> bool {
+        self.has_trap
+    }
+
+    /// Whether it may be dispatched along x only.
+    pub(super) const fn line_only(&self) -> bool {
+        self.line_only
+    }
 }
 
-type At = Option<(u32, u32)>;
-
-fn parse(wgsl: &str) -> Result<naga::Module, (At, String)> {
-    let at = |l: naga::SourceLocation| (l.line_number, l.line_position);
-    let module = naga::front::wgsl::parse_str(wgsl).map_err(|e| (e.location(wgsl).map(at), e.message().to_owned()))?;
-    let expressions = module.functions.iter().map(|(_, f)| f.expressions.len()).sum::<usize>()
-        + module.entry_points.iter().map(|e| e.function.expressions.len()).sum::<usize>()
-        + module.global_expressions.len();
-    if expressions > SHADER_EXPRESSIONS {
-        return Err((None, format!("{expressions} expressions, at most {SHADER_EXPRESSIONS} are allowed")));
-    }
-    // No capability: no subgroups, 64-bit or 16-bit types, binding arrays, ray queries.
-    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).map_err(|e| {
-        let mut reason = e.as_inner().to_string();
-        let mut source = std::error::Error::source(e.as_inner());
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        (e.location(wgsl).map(at), reason)
+fn analyse(name: &str, wgsl: &str) -> Result<(p2c2r_shader::Shader, Vec<Binding>), GpuLoadError> {
+    let error = |Finding { place, reason }: Finding| GpuLoadError::Shader {
+        shader: name.to_owned(),
+        line: place.map(|Place { line, column }| (line, column)),
+        reason,
+    };
+    // naga is written not to panic; this is for the day it does.
+    let analysed = contained(|| p2c2r_shader::Shader::parse(wgsl));
+    let analysed = analysed.unwrap_or_else(|reason| Err(Finding { place: None, reason })).map_err(error)?;
+    let reflected = contained(|| reflect(analysed.module()));
+    let reflected = reflected.unwrap_or_else(|panic| Err(Refusal { reason: panic, span: None }));
+    let bindings = reflected.map_err(|refusal| {
+        let at = refusal.span.filter(Span::is_defined).map(|span| span.location(wgsl));
+        let place = at.map(|at| Place { line: at.line_number, column: at.line_position });
+        error(Finding { place, reason: refusal.reason })
     })?;
-    Ok(module)
+    Ok((analysed, bindings))
 }
 
 fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
@@ -204,13 +217,16 @@ fn refuse(reason: String, span: Span) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_shader::limits::SHADER_BYTES;
+
     use super::*;
 
     const HEAD: &str = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;\n";
 
     /// Checks that `wgsl` is refused with `needle` in the message, at `line` where one is given.
     fn refused(wgsl: &str, line: Option<u32>, needle: &str) {
-        let Err(GpuLoadError::Shader { line: at, reason, shader }) = Shader::parse("s", wgsl) else {
+        let Err(GpuLoadError::Shader { line: at, reason, shader }) = Shader::parse("s", wgsl, ResultClass::Device)
+        else {
             panic!("accepted: {wgsl}");
         };
         assert_eq!(shader, "s");
@@ -220,7 +236,7 @@ mod tests {
 
     #[test]
     fn bindings_are_reflected() {
-        let shader = Shader::parse(
+        let shader = Shader::own(
             "s",
             "struct Params { size: vec2<u32>, items: array<vec4<f32>> }
              @group(0) @binding(3) var<storage, read> params: Params;
@@ -282,14 +298,14 @@ mod tests {
     fn what_needs_a_capability_is_refused() {
         for body in ["let x = subgroupAdd(1u);", "let x = 1lu;", "let x = f16(1.0);"] {
             let wgsl = format!("@compute @workgroup_size(1) fn main() {{ {body} }}");
-            assert!(Shader::parse("s", &wgsl).is_err(), "{body}");
+            assert!(Shader::parse("s", &wgsl, ResultClass::Device).is_err(), "{body}");
         }
     }
 
     #[test]
     fn hostile_text_is_an_error_not_a_crash() {
         refused(&" ".repeat(SHADER_BYTES + 1), None, "at most");
-        refused(&format!("const x = {}1{};", "(".repeat(50_000), ")".repeat(50_000)), None, "");
+        refused(&format!("const x = {}1{};", "(".repeat(50_000), ")".repeat(50_000)), Some(1), "nests");
         refused(&format!("fn f() {}{}", "{".repeat(50_000), "}".repeat(50_000)), Some(1), "");
         refused("\u{0}\u{202e}@@@", Some(1), "");
     }

@@ -1,11 +1,12 @@
 //! Buffers and dispatch. On the CPU path there is no session, and every call that got its pointers right says so.
 
 use p2c2r_abi::{BINDING_BYTES, IMPORT_MODULE, gpu, import, status};
+use p2c2r_signing::TrapCode;
 use wasmtime::{Caller, Linker, Result};
 
 use crate::attempt::HostFault;
 use crate::ending::Stop;
-use crate::gpu::{GpuAttempt, GpuFault, limits::BINDINGS};
+use crate::gpu::{GpuAttempt, GpuFault, GpuStop, limits::BINDINGS};
 use crate::state::{Clock, State, place};
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
@@ -67,9 +68,13 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
-fn call(state: &mut State, f: impl FnOnce(&mut dyn GpuAttempt) -> Result<i32, GpuFault>) -> Result<i32> {
+fn call<E: Into<GpuStop>>(state: &mut State, f: impl FnOnce(&mut dyn GpuAttempt) -> Result<i32, E>) -> Result<i32> {
     let Some(gpu) = state.gpu.as_mut() else { return Ok(status::NO_GPU) };
-    f(gpu.as_mut()).map_err(|fault| Stop::Fault(host_fault(fault, &state.clock)).into())
+    let stop = |stop: GpuStop| match stop {
+        GpuStop::Fault(fault) => Stop::Fault(host_fault(fault, &state.clock)),
+        GpuStop::Trap => Stop::Trap(TrapCode::ShaderFuel),
+    };
+    f(gpu.as_mut()).map_err(|error| stop(error.into()).into())
 }
 
 /// What the GPU's fault means for the attempt.

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuOpenError, GpuOptions, GpuSession, Shaders};
-use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, VerifiedModule, attach, manifest, sign_module, verify_module};
+use p2c2r_signing::{
+    Manifest, ResultClass, SecretKey, TrustedKeys, VerifiedModule, attach, manifest, sign_module, verify_module,
+};
 
 /// Generous: software adapters share two cores with everything else.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,13 +44,19 @@ pub(crate) fn adapter() -> Option<&'static Gpu> {
     gpu.as_ref()
 }
 
-/// A signed and verified module with these shaders.
+/// A signed and verified module with these shaders, which may race.
 pub(crate) fn module(shaders: &[(&str, &str)]) -> VerifiedModule {
+    claiming(ResultClass::Device, shaders)
+}
+
+/// A signed and verified module with these shaders that claims this class.
+pub(crate) fn claiming(result_class: ResultClass, shaders: &[(&str, &str)]) -> VerifiedModule {
     let manifest: Manifest = Manifest::from_json(
         br#"{"name":"gpu-test","version":"0.1.0","abi":1,"publisher":"tests","unit":"word",
              "gpu":{"buffers":4,"buffer_bytes":4096,"dispatches":3,"workgroups":16}}"#,
     )
     .unwrap();
+    let manifest = Manifest { result_class, ..manifest };
     let shaders: Vec<_> = shaders.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let unsigned = attach(b"\0asm\x01\0\0\0", &manifest, &shaders).unwrap();
     let key = SecretKey::generate();

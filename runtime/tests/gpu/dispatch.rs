@@ -104,13 +104,13 @@ fn an_index_out_of_bounds_stays_inside_its_buffer() {
     let deadline = std::time::Instant::now() + crate::bench::PATIENCE;
     let mut s = p2c2r_runtime::gpu::GpuSession::new(gpu, &shaders, &ROOMY, deadline).unwrap();
     let before = filled(&mut s, &[0x1111_1111; 64]);
-    let target = filled(&mut s, &[0; 4]);
+    let target = filled(&mut s, &[7; 4]);
     let after = filled(&mut s, &[0x2222_2222; 64]);
     for index in [4, 64, 1 << 20, 1 << 29, u32::MAX - 8] {
         let at = filled(&mut s, &[index]);
         assert_eq!(s.dispatch(b"stray", [1, 1, 1], &[(0, at), (1, target)]), Ok(status::OK));
-        let inside = words(&mut s, target, 4);
-        assert!(inside.iter().all(|w| [0, 0xdead].contains(w)), "{index}: {inside:x?}");
+        // Not stored, and zero when loaded, on every adapter.
+        assert_eq!(words(&mut s, target, 4), [7, 0, 7, 7], "{index}");
         assert_eq!(words(&mut s, before, 64), [0x1111_1111; 64]);
         assert_eq!(words(&mut s, after, 64), [0x2222_2222; 64]);
         assert_eq!(s.buf_drop(at), Ok(status::OK));

@@ -1,8 +1,9 @@
 //! Which modules are prepared.
 
 use p2c2r_runtime::gpu::GpuLoadError;
+use p2c2r_signing::ResultClass;
 
-use crate::bench::{DOUBLE, adapter, module};
+use crate::bench::{DOUBLE, adapter, claiming, module};
 
 #[test]
 fn shaders_come_from_the_module_only() {
@@ -37,4 +38,26 @@ fn a_bad_shader_is_refused_with_its_name_and_line() {
     );
     check("@compute @workgroup_size(1) fn main(@builtin(subgroup_size) n: u32) { }", None, "SUBGROUP");
     check("@compute @workgroup_size(1) fn first() { }", None, "entry point");
+}
+
+#[test]
+fn exact_is_what_the_analysis_says_not_what_the_manifest_claims() {
+    let Some(gpu) = adapter() else { return };
+    let half = "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            words[id.x] = u32(f32(words[id.x]) * 0.5);
+        }";
+    let racy = "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            words[id.x / 2u] = id.x;
+        }";
+    for (wgsl, needle) in [(half, "float"), (racy, "global_invocation_id.x")] {
+        let shaders = [("double", DOUBLE), ("worse", wgsl)];
+        gpu.prepare(&claiming(ResultClass::Device, &shaders)).unwrap();
+        let error = gpu.prepare(&claiming(ResultClass::Exact, &shaders)).unwrap_err();
+        let GpuLoadError::Inexact { shader, findings } = &error else { panic!("{error}") };
+        assert_eq!((shader.as_str(), findings[0].place.unwrap().line), ("worse", 3));
+        assert!(error.to_string().contains("line 3:") && error.to_string().contains(needle), "{error}");
+    }
+    gpu.prepare(&claiming(ResultClass::Exact, &[("double", DOUBLE)])).unwrap();
 }

@@ -7,3 +7,4 @@ mod buffers;
 mod dispatch;
 mod faults;
 mod loading;
+mod rewritten;

@@ -104,6 +104,34 @@ fn the_trace_covers_buffers() {
 }
 
 #[test]
+fn a_shader_without_an_end_is_a_trap_whether_the_kernel_looks_or_not() {
+    let Some(sandbox) = with_gpu() else { return };
+    let endless = "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            loop { data[id.x] += 2u; if data[id.x] == 1u { break; } }
+        }";
+    let run = |end: &str| {
+        let body = format!(
+            "(i32.store (i32.const 204) (call $buf_create (i64.const 16)))
+             (call $put (call $dispatch (i32.const 2048) (i32.const 6) (i32.const 1) (i32.const 1) (i32.const 1)
+                (i32.const 200) (i32.const 1)))
+             {end}"
+        );
+        let module = sign(&wat::parse_str(core(&body)).unwrap(), &gpu_manifest(), &[("double", endless)]);
+        let kernel = sandbox.load(&module).unwrap();
+        assert_eq!(kernel.gpu_refused(), None);
+        sandbox.run(&kernel, Attempt { path: PathKind::Gpu, ..Attempt::new("") }).unwrap()
+    };
+    let read = "(call $put (call $buf_read (i32.load (i32.const 204)) (i64.const 0) (i32.const 300) (i32.const 16)))";
+    for (end, written) in [("", 1), (read, 1), ("(call $put (i32.const 7))", 2), ("unreachable", 1)] {
+        let execution = run(end);
+        assert_eq!(execution.outcome, Outcome::Trap(TrapCode::ShaderFuel), "{end}");
+        assert_eq!(numbers(&execution).len(), written, "{end}");
+        assert_eq!(run(end).trace_root, execution.trace_root, "{end}");
+    }
+}
+
+#[test]
 fn bad_pointers_trap_on_the_gpu_path_too() {
     let Some(sandbox) = with_gpu() else { return };
     for call in [

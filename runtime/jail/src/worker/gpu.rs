@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use p2c2r_runtime::engine_id;
-use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, OK, Shaders, limits::COPY_BYTES};
+use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, GpuStop, OK, Shaders, limits::COPY_BYTES};
 use p2c2r_signing::ModuleId;
 
 use super::{WorkerError, reason, verified};
@@ -74,26 +74,26 @@ fn attach(mut session: GpuSession, line: OwnedFd, window: Window) -> std::io::Re
 
 fn answer(session: &mut GpuSession, line: &mut Channel, window: &Window) -> Result<GpuReply, ReceiveError> {
     let status = match line.receive::<GpuCall<'_>>()?.message {
-        GpuCall::Create(bytes) => session.buf_create(bytes),
+        GpuCall::Create(bytes) => session.buf_create(bytes).map_err(GpuStop::from),
         GpuCall::Write { handle, offset, bytes } => write(session, window, handle, offset, bytes),
         GpuCall::Read { handle, offset, bytes } => read(session, window, handle, offset, bytes),
-        GpuCall::Drop(handle) => session.buf_drop(handle),
-        GpuCall::Dispatch { name, groups, bindings } => session.dispatch(name, groups, &bindings),
-        GpuCall::Trace => {
-            return Ok(session.trace().map_or_else(|fault| GpuReply::Fault(fault.into()), GpuReply::Trace));
+        GpuCall::Drop(handle) => session.buf_drop(handle).map_err(GpuStop::from),
+        GpuCall::Dispatch { name, groups, bindings } => {
+            session.dispatch(name, groups, &bindings).map_err(GpuStop::from)
         }
+        GpuCall::Trace => return Ok(session.trace().map_or_else(GpuReply::from, GpuReply::Trace)),
     };
-    Ok(status.map_or_else(|fault| GpuReply::Fault(fault.into()), GpuReply::Status))
+    Ok(status.map_or_else(GpuReply::from, GpuReply::Status))
 }
 
-fn write(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuFault> {
+fn write(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuStop> {
     pieces(session, (handle, offset, bytes), |session, at, piece| {
         window.read(at, piece).map_err(shared_memory)?;
-        session.buf_write(handle, offset.saturating_add_unsigned(at), piece)
+        Ok(session.buf_write(handle, offset.saturating_add_unsigned(at), piece)?)
     })
 }
 
-fn read(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuFault> {
+fn read(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuStop> {
     pieces(session, (handle, offset, bytes), |session, at, piece| {
         let status = session.buf_read(handle, offset.saturating_add_unsigned(at), piece)?;
         window.write(at, piece).map_err(shared_memory)?;
@@ -105,8 +105,8 @@ fn read(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, byt
 fn pieces(
     session: &mut GpuSession,
     (handle, offset, bytes): (i32, i64, u64),
-    mut copy: impl FnMut(&mut GpuSession, u64, &mut [u8]) -> Result<i32, GpuFault>,
-) -> Result<i32, GpuFault> {
+    mut copy: impl FnMut(&mut GpuSession, u64, &mut [u8]) -> Result<i32, GpuStop>,
+) -> Result<i32, GpuStop> {
     let refused = session.refuses(handle, offset, bytes);
     if refused.is_some() || bytes == 0 {
         // Device and deadline are looked at first, as for any other access.

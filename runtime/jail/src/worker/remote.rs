@@ -1,6 +1,6 @@
 //! A guest's GPU as its execute worker sees it: calls on a line to the GPU worker.
 
-use p2c2r_runtime::gpu::{GpuAttempt, GpuFault, OK};
+use p2c2r_runtime::gpu::{GpuAttempt, GpuFault, GpuStop, OK};
 use p2c2r_signing::Digest;
 
 use crate::channel::Channel;
@@ -50,8 +50,15 @@ impl GpuAttempt for RemoteGpu {
         self.status(&GpuCall::Write { handle, offset, bytes: src.len() as u64 })
     }
 
-    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuFault> {
-        let status = self.status(&GpuCall::Read { handle, offset, bytes: dst.len() as u64 })?;
+    fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuStop> {
+        let status = match self.call(&GpuCall::Read { handle, offset, bytes: dst.len() as u64 })? {
+            GpuReply::Status(status) => status,
+            GpuReply::Trapped => {
+                dst.fill(0);
+                return Err(GpuStop::Trap);
+            }
+            other => return Err(out_of_turn(&other).into()),
+        };
         if status == OK {
             self.window.read(0, dst).map_err(shared_memory)?;
         }
@@ -67,10 +74,11 @@ impl GpuAttempt for RemoteGpu {
         self.status(&GpuCall::Dispatch { name, groups, bindings: bindings.to_vec() })
     }
 
-    fn trace(&mut self) -> Result<Digest, GpuFault> {
+    fn trace(&mut self) -> Result<Digest, GpuStop> {
         match self.call(&GpuCall::Trace)? {
             GpuReply::Trace(digest) => Ok(digest),
-            other => Err(out_of_turn(&other)),
+            GpuReply::Trapped => Err(GpuStop::Trap),
+            other => Err(out_of_turn(&other).into()),
         }
     }
 }

@@ -1,0 +1,131 @@
+//! What a shader may do. [`Shader`] is WGSL that was parsed, validated and looked at: whether its results are the same
+//! bits on every machine ([`Class`]), and the same shader rewritten so that it ends, stays inside its buffers and waits for
+//! nobody in vain ([`Rewritten`]). Nothing here knows a driver: it is all text in, data out.
+//!
+//! ```
+//! use p2c2r_shader::{Class, Shader};
+//!
+//! let shader = Shader::parse(
+//!     "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+//!      @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+//!          words[id.x] = words[id.x] * 3u;
+//!      }",
+//! )?;
+//! assert_eq!(shader.class(), Class::Exact);
+//! assert!(!shader.rewritten().has_trap());
+//! # Ok::<(), p2c2r_shader::Finding>(())
+//! ```
+//!
+//! In reading order: `nesting` and `source` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
+//! and `race` (what could differ between machines), `rewrite`.
+
+#![forbid(unsafe_code)]
+
+mod barrier;
+mod exact;
+pub mod limits;
+mod nesting;
+mod race;
+mod refusal;
+mod rewrite;
+mod source;
+mod uniform;
+
+use naga::Module;
+
+pub use refusal::{Finding, Place};
+
+/// Raised with every change that gives a shader another class or other results: it is part of a peer's engine id.
+pub const REVISION: u32 = 1;
+
+/// Where the results of a shader compare bit for bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// On every adapter, and on the CPU.
+    Exact,
+    /// Between adapters of one numeric class, if at all.
+    Device,
+}
+
+/// WGSL that may be run.
+#[derive(Debug)]
+pub struct Shader {
+    module: Module,
+    findings: Vec<Finding>,
+    line_only: bool,
+    rewritten: Rewritten,
+}
+
+/// A shader as a driver may see it.
+#[derive(Debug, Clone)]
+pub struct Rewritten {
+    module: Module,
+    has_trap: bool,
+}
+
+impl Shader {
+    /// Parses, validates, analyses and rewrites `wgsl`.
+    ///
+    /// # Errors
+    /// The [`Finding`] for which it is run nowhere, in no class.
+    pub fn parse(wgsl: &str) -> Result<Self, Finding> {
+        let (module, info) = source::parse(wgsl)?;
+        let in_text = |problem: refusal::Problem| problem.in_text(wgsl);
+        let barriers = barrier::Barriers::of(&module);
+        uniform::check(&module, &barriers).map_err(in_text)?;
+        let (rewritten, has_trap) = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
+        let mut problems = exact::problems(&module, &info);
+        let races = race::problems(&module, &info, &barriers);
+        problems.extend(races.problems);
+        problems.sort_by_key(|problem| problem.span.to_range().map_or(0, |range| range.start));
+        problems.truncate(limits::FINDINGS);
+        let findings = problems.into_iter().map(in_text).collect();
+        Ok(Self { module, findings, line_only: races.line_only, rewritten: Rewritten { module: rewritten, has_trap } })
+    }
+
+    /// Where its results compare.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        if self.findings.is_empty() { Class::Exact } else { Class::Device }
+    }
+
+    /// Why it is not [`Class::Exact`], in the order of the text, at most [`limits::FINDINGS`].
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether it is [`Class::Exact`] only when dispatched along x: with more than one workgroup in y or z, invocations
+    /// with the same x would write the same place.
+    #[must_use]
+    pub const fn line_only(&self) -> bool {
+        self.line_only
+    }
+
+    /// The module as it was written.
+    #[must_use]
+    pub const fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The module to run.
+    #[must_use]
+    pub const fn rewritten(&self) -> &Rewritten {
+        &self.rewritten
+    }
+}
+
+impl Rewritten {
+    /// For `wgpu::ShaderSource::Naga`, or a back end of naga.
+    #[must_use]
+    pub const fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// Whether a buffer of one word, zero at first, is bound at [`limits::TRAP_BINDING`]: some invocation sets it to 1
+    /// if and only if one runs out of its loop budget. A shader without loops has none.
+    #[must_use]
+    pub const fn has_trap(&self) -> bool {
+        self.has_trap
+    }
+}

@@ -1,0 +1,62 @@
+//! Bounds on shaders. Each is the same on every peer, because what a shader does, and whether it is run at all, must be.
+
+/// Storage buffers one shader may bind: WebGPU's guaranteed `maxStorageBuffersPerShaderStage`, less the one that
+/// [`TRAP_BINDING`] takes.
+pub const BINDINGS: usize = 7;
+
+/// Highest binding index a shader may name.
+pub const BINDING_INDEX: u32 = 14;
+
+/// Binding, in group 0, of the word that a rewritten shader sets when an invocation runs out of its loop budget.
+pub const TRAP_BINDING: u32 = 15;
+
+/// Iterations of loops without a barrier that one invocation may run in a dispatch, all of them together. Lavapipe silently
+/// ends a shader's loops after 65,535 iterations: with [`LOOP_ROUNDS`] this stays under it, so that an endless loop ends by
+/// our hand and the same everywhere. The raytrace kernel's bound is 33,864.
+pub const LOOP_FUEL: u32 = 57_344;
+
+/// Iterations of loops with a barrier that one invocation may run in a dispatch. Counted apart from [`LOOP_FUEL`],
+/// because all invocations of a workgroup must leave such a loop together. A reduction takes 8.
+pub const LOOP_ROUNDS: u32 = 8_190;
+
+const _: () = assert!(LOOP_FUEL + LOOP_ROUNDS < 65_535);
+
+/// Invocations of one workgroup: WebGPU's guaranteed `maxComputeInvocationsPerWorkgroup`.
+pub const INVOCATIONS_PER_WORKGROUP: u32 = 256;
+
+/// Workgroup size along z: WebGPU's guaranteed `maxComputeWorkgroupSizeZ`.
+pub const WORKGROUP_SIZE_Z: u32 = 64;
+
+/// Workgroups along one dimension: WebGPU's guaranteed `maxComputeWorkgroupsPerDimension`.
+pub const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
+
+/// Bytes of all workgroup variables of a shader: WebGPU's guaranteed `maxComputeWorkgroupStorageSize`.
+pub const WORKGROUP_BYTES: u32 = 16 << 10;
+
+/// Bytes of all private variables of a shader, and of all variables of one function: WGSL's own limit
+/// (section "Limits"), which naga does not check and drivers answer with a crash.
+pub const LOCAL_BYTES: u32 = 8 << 10;
+
+/// Bytes of one shader's text.
+pub const SHADER_BYTES: usize = 256 << 10;
+
+/// Expressions in one shader after parsing; bounds what the driver's compiler is given.
+pub const SHADER_EXPRESSIONS: usize = 64 << 10;
+
+/// Expressions and statements of the entry point with every call replaced by what it calls. Drivers do replace them, and
+/// without loops it is the work of one invocation: a chain of functions that each call the next one twice has no
+/// loop and does not end. The raytrace kernel's is 5,206.
+pub const INLINED_NODES: u64 = 256 << 10;
+
+/// How deep an expression or a chain of `else if` may nest, an `else` counted as [`ELSE_DEPTH`]. naga and the compilers below
+/// recurse: 8,000 additions in a row end a stack of 2 MiB, and so do 2,000 `else if` (measured with naga 30.0.1).
+pub const TEXT_DEPTH: u32 = 512;
+
+/// What one `else` counts for in [`TEXT_DEPTH`].
+pub const ELSE_DEPTH: u32 = 4;
+
+/// Functions that may call each other in a row.
+pub const CALL_DEPTH: u32 = 64;
+
+/// Findings listed for one shader.
+pub const FINDINGS: usize = 32;

@@ -1,0 +1,201 @@
+//! Shaders that must not pass: each with its line and a word of the sentence.
+
+use p2c2r_shader::{Class, Shader, limits};
+
+const OUT: &str = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+@group(0) @binding(1) var<storage, read> words: array<u32>;
+var<workgroup> x: array<u32, 256>;
+var<workgroup> count: atomic<u32>;\n";
+
+/// The body starts on line 6.
+fn main(body: &str) -> String {
+    format!(
+        "{OUT}@compute @workgroup_size(256) fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: vec3<u32>) {{\n{body}\n}}"
+    )
+}
+
+/// Refused in every class.
+fn refused(wgsl: &str, line: Option<u32>, needle: &str) {
+    let finding = Shader::parse(wgsl).map(|shader| shader.class()).expect_err(wgsl);
+    assert!(finding.reason.contains(needle), "{finding} lacks {needle:?}");
+    assert_eq!(finding.place.map(|place| place.line), line, "{finding}");
+    if let Some(line) = line {
+        assert!(finding.to_string().starts_with(&format!("line {line}:")), "{finding}");
+    }
+}
+
+/// Refused in `exact`.
+fn inexact(wgsl: &str, line: u32, needle: &str) {
+    let shader = Shader::parse(wgsl).unwrap_or_else(|finding| panic!("{finding}\n{wgsl}"));
+    assert_eq!(shader.class(), Class::Device, "{wgsl}");
+    let first = &shader.findings()[0];
+    assert!(first.reason.contains(needle), "{first} lacks {needle:?}\n{wgsl}");
+    assert_eq!(first.place.map(|place| place.line), Some(line), "{first}\n{wgsl}");
+}
+
+#[test]
+fn floats() {
+    inexact(&main("let f = f32(id.x);\nout[id.x] = u32(f);"), 6, "float");
+    // No variable, argument or constant of the shader is a float.
+    inexact(&main("out[id.x] = u32(f32(words[id.x]) * 0.1);"), 6, "float");
+    inexact(&main("out[id.x] = bitcast<u32>(unpack4x8unorm(words[0]).x);"), 6, "float");
+    inexact(&main("out[id.x] = pack4x8snorm(vec4<f32>(vec4<u32>(id.x)));"), 6, "built-in function");
+    let helper = "fn half(v: u32) -> u32 {\n  return u32(f32(v) * 0.5);\n}\n";
+    inexact(&format!("{helper}{}", main("out[id.x] = half(id.x);")), 2, "float");
+    inexact(
+        "struct Pair { a: u32, b: f32 }
+         @group(0) @binding(0) var<storage, read_write> pairs: array<Pair>;
+         @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+             let copy = pairs[id.x];
+             pairs[id.x] = copy;
+         }",
+        4,
+        "float",
+    );
+}
+
+#[test]
+fn atomics_in_an_order() {
+    inexact(&main("out[id.x] = atomicAdd(&count, 1u);"), 6, "do not use it");
+    inexact(&main("\natomicExchange(&count, i);"), 7, "exchanges");
+    inexact(&main("atomicCompareExchangeWeak(&count, 0u, i);"), 6, "exchanges");
+    inexact(&main("atomicAdd(&count, 1u);\natomicMax(&count, i);"), 7, "count");
+    inexact(&main("atomicStore(&count, i);"), 6, "count");
+    inexact(&main("atomicAdd(&count, 1u);\nout[id.x] = atomicLoad(&count);"), 7, "count");
+}
+
+#[test]
+fn races_in_buffers() {
+    for body in [
+        "out[0] = i;",
+        "out[i] = 1u;",
+        "out[id.x / 2u] = 1u;",
+        "out[id.x & 15u] = 1u;",
+        "out[id.y] = 1u;",
+        "out[words[id.x]] = 1u;",
+        "out[group.x] = i;",
+        "out[id.x * 3000000u] = 1u;",
+        "out[id.x + id.x] = 1u; out[id.x * 2u + words[0]] = 2u;",
+        "out[id.x] = out[id.x + 1u];",
+        "out[id.x * 2u + (words[0] & 3u)] = 1u;",
+        "if i == 0u { out[0] = 1u; }",
+        "var k = id.x; k = k + 1u; out[k] = 1u;",
+        "if i < 3u { out[group.x] = 1u; }",
+        "if i == 0u { out[group.x] = 1u; } if i == 1u { out[group.x] = 2u; }",
+    ] {
+        inexact(&main(body), 6, "global_invocation_id.x");
+    }
+    let two = main("out[id.x] = 1u;").replace("(256)", "(16, 16)");
+    inexact(&two, 6, "global_invocation_id.x");
+}
+
+#[test]
+fn races_in_workgroup_memory() {
+    for (body, line) in [
+        ("x[0] = i;", 6),
+        ("x[i] = 1u;\nout[id.x] = x[i + 1u];", 7),
+        ("x[i] = 1u;\nif words[0] > 1u { workgroupBarrier(); }\nout[id.x] = x[255u - i];", 8),
+        // Without the guard.
+        ("for (var s = 128u; s > 0u; s >>= 1u) {\nx[i] += x[i + s];\nworkgroupBarrier(); }", 7),
+        // Without the barrier.
+        ("for (var s = 128u; s > 0u; s >>= 1u) {\nif i < s { x[i] += x[i + s]; } }", 7),
+        // The barrier comes too late for what the iteration before did.
+        (
+            "for (var s = 128u; s > 0u; s >>= 1u) {\nif s < 128u { workgroupBarrier(); }\nif i < s { x[i] += x[i + s]; } }",
+            8,
+        ),
+        // `s` changes between guard and use.
+        ("var s = 128u; let old = s; s = 1u;\nif i < old { x[i] += x[i + s]; }", 7),
+        // Wraps: invocation 1 reads what invocation 0 writes.
+        ("var s = words[0];\nif i < s { x[i] += x[i + s]; }", 7),
+        ("x[i] = 1u; storageBarrier();\nout[id.x] = x[255u - i];", 7),
+        ("if i == 3u { x[i] = 1u; } else {\n out[id.x] = x[3]; }", 7),
+    ] {
+        let shader = Shader::parse(&main(body));
+        // A loop that invocations may leave one by one is refused before any race is looked for.
+        let Ok(shader) = shader else { panic!("{}\n{body}", shader.unwrap_err()) };
+        let found = shader.findings().iter().any(|f| f.place.unwrap().line == line && f.reason.contains("\"x\""));
+        assert!(found, "{:?}\n{body}", shader.findings());
+    }
+}
+
+#[test]
+fn helpers_that_touch_what_is_written() {
+    let helper = "fn add(at: u32) {\n  out[at] += 1u;\n}\n";
+    inexact(&main("add(id.x); }").replace(" }\n}", "\n}").replacen(OUT, &format!("{OUT}{helper}"), 1), 6, "only main");
+}
+
+#[test]
+fn barriers_some_do_not_reach() {
+    for (body, line) in [
+        ("if i < 3u {\nworkgroupBarrier(); }", 7),
+        ("if id.x > 3u { return; }\nworkgroupBarrier();", 7),
+        ("if x[3] > 3u {\nstorageBarrier(); }", 7),
+        ("if out[3] > 3u {\nworkgroupBarrier(); }", 7),
+        ("for (var k = 0u; k < i; k++) {\nworkgroupBarrier(); }", 7),
+        ("for (var k = 0u; k < 9u; k++) {\nworkgroupBarrier();\nif k == i { break; } }", 7),
+        ("for (var k = 0u; k < 9u; k++) {\nif k == i { continue; }\nworkgroupBarrier(); }", 8),
+        ("loop {\nworkgroupBarrier();\ncontinuing { break if i == 3u; } }", 7),
+        ("switch i { case 0u: {\nworkgroupBarrier(); } default: { } }", 7),
+        ("switch words[0] { case 0u: { if i > 2u { break; }\nworkgroupBarrier(); } default: { } }", 7),
+        ("var n = 1u; if i > 2u { n = 2u; }\nif n == 1u { workgroupBarrier(); }", 7),
+        // Equal for all, unless some run out of their budget.
+        ("var n = 0u; for (var k = 0u; k < 9u; k++) { n += 1u; }\nif n == 9u { workgroupBarrier(); }", 7),
+        ("_ = workgroupUniformLoad(&x[i]);", 6),
+    ] {
+        refused(&main(body), Some(line), if body.contains('_') { "the same" } else { "reach this barrier" });
+    }
+    let helper = "fn wait(n: u32) {\n  if n == 1u { workgroupBarrier(); }\n}\n";
+    refused(&format!("{helper}{}", main("wait(2u);")), Some(2), "reach this barrier");
+    let helper = "fn wait() {\n  workgroupBarrier();\n}\n";
+    refused(&format!("{helper}{}", main("if i > 2u { wait(); }")), Some(9), "reach this barrier");
+}
+
+#[test]
+fn pointers_to_elements() {
+    let helper = "fn put(p: ptr<function, u32>) {\n  *p = 1u;\n}\n";
+    let wgsl = format!("{helper}{}", main("var a: array<u32, 4>; put(&a[1]);\nput(&a[i]); out[id.x] = a[1];"));
+    refused(&wgsl, Some(10), "pass the value");
+}
+
+#[test]
+fn text_that_nests_too_deep() {
+    let deep = |body: &str| refused(&main(body), Some(6), "nests deeper");
+    for operators in ["+i", "&i", ".x", "[0]", "*(i)", "+(i+i)"] {
+        deep(&format!("var a = i{};", operators.repeat(20_000)));
+    }
+    deep(&format!("if i == 0u {{ }} {}", "else if i == 1u { } ".repeat(12_000)));
+    deep(&format!("if i == 0u {{ }} {}", "else/**/if i == 1u { }//\u{2028}".repeat(8_000)));
+    deep(&format!("if i == 0u {{ }} {}", "\u{200e}else if i == 1u { }".repeat(8_000)));
+    deep(&format!("var a = i {};", "+/*;}*/ i".repeat(10_000)));
+    deep(&"(".repeat(50_000));
+    refused(&"{".repeat(50_000), Some(1), "nests deeper");
+    // And what does not.
+    let table = vec!["-1 + 2"; 2000].join(", ");
+    Shader::parse(&main(&format!("var a = array({table}); out[id.x] = u32(a[0]);"))).unwrap();
+    Shader::parse(&main(&"if i == 0u { } else { } ".repeat(1000))).unwrap();
+    Shader::parse(&main(&format!("out[id.x] = i{};", "+i".repeat(400)))).unwrap();
+    Shader::parse(&main(&format!("if i == 0u {{ }} {}", "else if i == 1u { } ".repeat(100)))).unwrap();
+}
+
+#[test]
+fn functions_that_explode() {
+    let mut text = "fn f0(a: u32) -> u32 { return a; }\n".to_owned();
+    for n in 1..40 {
+        text += &format!("fn f{n}(a: u32) -> u32 {{ return f{m}(a) + f{m}(a + 1u); }}\n", m = n - 1);
+    }
+    refused(&format!("{text}{}", main("out[id.x] = f39(1u);")), Some(16), "call");
+    let mut chain = "fn f0() { }\n".to_owned();
+    for n in 1..=70 {
+        chain += &format!("fn f{n}() {{ f{}(); }}\n", n - 1);
+    }
+    refused(&format!("{chain}{}", main("f70();")), Some(66), "in a row");
+}
+
+#[test]
+fn what_has_no_place_in_a_kernel() {
+    refused("@compute @workgroup_size(1) fn main(@builtin(subgroup_size) n: u32) { }", None, "SUBGROUP");
+    refused(&main("let a = 1u +;"), Some(6), "expected");
+    refused(&" ".repeat(limits::SHADER_BYTES + 1), None, "at most");
+    refused(&main("out[0] = 1.5;"), Some(6), "");
+}
