@@ -52,6 +52,8 @@ pub(crate) struct Task {
     pub(crate) reserve: Credits,
     /// Without an answer by then nobody waits any more.
     pub(crate) deadline: Millis,
+    /// Milliseconds its client gave it; a later attempt gets no more than the first, or its peer would know what it is.
+    pub(crate) patience_ms: u64,
     /// With an answer it must be verified by then.
     pub(crate) verify_by: Millis,
     pub(crate) timer: Option<Millis>,

@@ -72,7 +72,7 @@ impl Market {
         let Some(link) = &peer.link else { return false };
         let (conn, network, record) = (link.conn, link.network, &peer.standing.record);
         let nonce = self.dice.nonce();
-        let until = task.ends();
+        let until = task.ends().min(self.now.plus(task.patience_ms));
         let ticket = Ticket {
             session: task.session,
             task: task.id,

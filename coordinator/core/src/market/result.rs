@@ -165,6 +165,7 @@ impl Market {
             rate,
             reserve: Credits::ZERO,
             deadline,
+            patience_ms: self.config.hold_grace_ms.max(1),
             verify_by: deadline,
             timer: None,
             place: Place::Recovered(ticket.class),

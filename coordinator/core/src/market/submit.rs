@@ -161,6 +161,7 @@ impl Market {
             rate,
             reserve,
             deadline,
+            patience_ms: u64::from(deadline_ms),
             verify_by,
             timer: None,
             place: Place::Queued,

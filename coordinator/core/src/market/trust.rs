@@ -103,11 +103,13 @@ impl Market {
             tasks.iter().zip(grounds).flat_map(|(task, g)| task.executions.iter().map(move |e| (task, g, e)));
         for ((task, grounds, execution), settled) in executions.zip(&record.executions_detail) {
             let (owner, right) = (execution.owner, execution.standing == Standing::Agreed);
+            // A late result may have vouched for an answer that was accepted on one execution.
+            let vouched = task.executions.iter().filter(|e| e.standing == Standing::Agreed).count() > 1;
             if execution.standing == Standing::Void {
                 continue;
             }
             if let Some(peer) = self.peers.find(&execution.peer)
-                && (matches!(grounds.basis, Some(Basis::Quorum | Basis::Referee)) || !right)
+                && (grounds.basis != Some(Basis::HeldWindow) || vouched || !right)
             {
                 self.peers.compared(peer, task.module, right, &self.config.trust);
             }
@@ -115,7 +117,7 @@ impl Market {
                 liars.insert(owner);
                 continue;
             }
-            let unchecked = (grounds.basis == Some(Basis::HeldWindow)).then_some(Unchecked {
+            let unchecked = (grounds.basis == Some(Basis::HeldWindow) && !vouched).then_some(Unchecked {
                 client: grounds.client,
                 session: task.session,
                 number: task.number,

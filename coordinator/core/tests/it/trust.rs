@@ -142,6 +142,34 @@ fn a_lie_costs_the_pay_held_and_its_unchecked_answers_are_withdrawn() {
     assert!(others.into_iter().any(|n| desk.market.ledger().withheld(account(n)) > usd(0)), "only the liar pays");
 }
 
+/// Found by the simulation, seed 72: such an answer was withdrawn and paid back once per liar.
+#[test]
+fn an_answer_two_owners_gave_is_not_withdrawn_with_either() {
+    let (mut desk, client) = desk(audited(0, 1_000), 2);
+    desk.client_says(client, submit(0, 1));
+    let (gone, first) = desk.jobs().remove(0);
+    desk.input(Input::Disconnected { conn: gone });
+    let (other, second) = desk.jobs().remove(0);
+    desk.peer(u8::try_from(gone.0 - 100).unwrap(), 1);
+    desk.answer(other, &second, &second.truth());
+    desk.answer(gone, &first, &first.truth());
+    desk.wait(1_000);
+    assert_eq!(desk.settled().iter().filter(|(_, e)| e.standing == Standing::Agreed).count(), 2);
+
+    // Both send what no right execution gives.
+    desk.client_says(client, submit(1, 1));
+    for _ in 0..2 {
+        let (conn, job) = desk.jobs().remove(0);
+        let broken = crate::fixture::Execution { units: 101, ..job.truth() };
+        desk.answer(conn, &job, &broken);
+    }
+    desk.heard();
+    desk.wait(1_000);
+    let stats = desk.market.stats();
+    assert!(stats.forfeited_nano_usd > 0);
+    assert_eq!((stats.tasks_withdrawn, stats.refunded_nano_usd), (0, 0));
+}
+
 #[test]
 fn pay_leaves_the_window_with_the_tasks_after_it() {
     let (mut desk, client) = desk(audited(0, 3), 1);
@@ -233,7 +261,7 @@ fn seen(message: &ServerToPeer) -> (Vec<u8>, usize) {
 }
 
 #[test]
-fn a_replica_an_audit_and_an_ordinary_task_are_the_same_bytes() {
+fn a_replica_an_audit_a_replacement_and_an_ordinary_task_are_the_same_bytes() {
     let sent = |config: MarketConfig, replicas: u8| {
         let (mut desk, client) = desk(config, 4);
         desk.client_says(client, submit(0, replicas));
@@ -241,11 +269,22 @@ fn a_replica_an_audit_and_an_ordinary_task_are_the_same_bytes() {
             desk.to_peers.iter().map(|(_, message, payload)| (seen(message), payload.clone())).collect();
         frames
     };
+    // A third peer asked after two differed, when the first answer has been delivered.
+    let third = {
+        let (mut desk, client) = desk(plain(), 4);
+        desk.client_says(client, submit(0, 2));
+        for (n, (conn, job)) in (0..).zip(desk.jobs()) {
+            desk.answer(conn, &job, &execution(&[n], 100));
+        }
+        let found = desk.to_peers.iter().find(|(_, message, _)| matches!(message, ServerToPeer::Assign { .. }));
+        let (_, message, payload) = found.unwrap();
+        (seen(message), payload.clone())
+    };
     let ordinary = sent(audited(0, 3), 1);
     let audit = sent(MarketConfig::default(), 1);
     let replicas = sent(plain(), 2);
     assert_eq!((ordinary.len(), audit.len(), replicas.len()), (1, 2, 2));
-    for frame in audit.iter().chain(&replicas) {
+    for frame in audit.iter().chain(&replicas).chain([&third]) {
         assert_eq!(*frame, ordinary[0]);
     }
 }
