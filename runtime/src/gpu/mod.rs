@@ -30,7 +30,7 @@ mod shader;
 pub use adapter::{Gpu, GpuInfo, GpuOptions};
 pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
-pub use pipeline::Shaders;
+pub use pipeline::{Shaders, check_shaders};
 pub use session::GpuSession;
 
 /// The status of a call that did what was asked.

@@ -132,6 +132,14 @@ impl Pipeline {
     }
 }
 
+/// Whether every adapter may be given the shaders of `module`, in the class its manifest claims. Needs no adapter.
+///
+/// # Errors
+/// [`GpuLoadError`] names the shader and, where it is known, the line.
+pub fn check_shaders(module: &VerifiedModule) -> Result<(), GpuLoadError> {
+    check(module).map(drop)
+}
+
 fn check(module: &VerifiedModule) -> Result<Vec<Shader>, GpuLoadError> {
     let got = module.shaders().count();
     if got > SHADERS {

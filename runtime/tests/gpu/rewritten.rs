@@ -34,7 +34,7 @@ fn endless_loops_end_in_a_trap() {
         (&*callee, "words[i] = spin(i);".to_owned()),
         (&*callee, "while spin(i) != 3u { }".to_owned()),
         ("", format!("if i == 5u {{ loop {{ {forever} }} }}")),
-        ("", format!("loop {{ continuing {{ words[i] += 2u; break if words[i] == 1u; }} }}")),
+        ("", "loop { continuing { words[i] += 2u; break if words[i] == 1u; } }".to_owned()),
         // Invocations that are done early wait at the barrier for the one that is cut short.
         ("", format!("if i == 5u {{ loop {{ {forever} }} }} workgroupBarrier(); words[i] = 1u;")),
         ("", "loop { workgroupBarrier(); }".to_owned()),

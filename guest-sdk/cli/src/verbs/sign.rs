@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use p2c2r_signing::{ModuleId, SecretKey, SignError, VerifyError, sign_module};
+use p2c2r_runtime::gpu::check_shaders;
+use p2c2r_signing::{ModuleId, SecretKey, SignError, TrustedKeys, VerifyError, sign_module, verify_module};
 
 use crate::{files, table};
 
@@ -31,6 +32,9 @@ impl Sign {
         let key = SecretKey::load(&self.key).with_context(context)?;
         for path in &self.modules {
             let signed = sign_module(&files::read_module(path)?, &key).map_err(|error| explain(path, error))?;
+            // Peers refuse what is wrong with them; here somebody can still put it right.
+            let module = verify_module(signed.clone(), &TrustedKeys::from(key.public()))?;
+            check_shaders(&module).with_context(|| format!("cannot sign {}", path.display()))?;
             let to = self.out.as_ref().unwrap_or(path);
             files::write(to, &signed)?;
             table::line(out, "signed", &to.display().to_string())?;

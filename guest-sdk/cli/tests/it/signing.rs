@@ -44,6 +44,28 @@ fn a_kernel_is_made_signed_and_verified() {
 }
 
 #[test]
+fn shaders_are_what_the_manifest_says() {
+    let author = author();
+    let half = "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    words[id.x] = u32(f32(words[id.x]) * 0.5);
+}";
+    author.write("shaders/half.wgsl", half);
+    for (class, fits) in [("device", true), ("exact", false)] {
+        let gpu = "[gpu]\nbuffers = 1\nbuffer_bytes = 4096\ndispatches = 1\nworkgroups = 1\n";
+        author.write("p2c2r.toml", format!("result_class = \"{class}\"\n{DESCRIPTION}\n{gpu}"));
+        author.ok(&["build", ".", "--module", "compiled.wasm", "--out", "half.wasm"]);
+        let sign = ["sign", "half.wasm", "--key", "author.pem"];
+        if fits {
+            author.ok(&sign);
+        } else {
+            author.refuses(&sign, "line 3:");
+            author.refuses(&sign, "float");
+        }
+    }
+}
+
+#[test]
 fn signing_elsewhere_leaves_the_original() {
     let author = author();
     let before = author.read("echo.wasm");
