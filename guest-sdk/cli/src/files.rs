@@ -31,9 +31,13 @@ pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>> {
     read(path, "module", limits::MODULE_BYTES as u64)
 }
 
-/// Writes a file so that a reader sees the old content or the new, never half of it. Makes the folder if needed.
+/// Writes a file so that a reader sees the old content or the new, never half of it. Makes the folder if needed. What is no
+/// file, a pipe or a device, is written to, not replaced.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return fs::write(path, bytes).with_context(context);
+    }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(context)?;
     let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;

@@ -107,3 +107,19 @@ fn errors_name_the_fix() {
     let error = author.fails(&["run", "library.wasm"]);
     assert!(error.contains("exports neither p2c2r_main"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_written_to_and_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let author = author();
+    let pipe = author.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe).unwrap()
+    });
+    author.ok(&["run", "echo.wasm", "--input", "hello.txt", "--output", "pipe"]);
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    assert_eq!(reader.join().unwrap(), b"hello");
+}
