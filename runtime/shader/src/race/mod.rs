@@ -26,10 +26,11 @@ use crate::source::statements;
 use crate::uniform::{self, Root, read_only, root};
 
 /// Uses of shared variables that are compared with each other, loops counted twice. A shader past it is too long for this.
-const USES: usize = 4096;
+const USES: usize = 1024;
 
-/// Statements looked at, those of loops twice, of loops in loops four times.
-const STEPS: u32 = 1 << 20;
+/// Statements and expressions looked at, those of loops twice, of loops in loops four times. With [`USES`] it bounds the time:
+/// each may be compared with every use.
+const STEPS: u32 = 1 << 18;
 
 /// What was found.
 pub(crate) struct Races {
@@ -184,6 +185,7 @@ impl Walk<'_> {
         match statement {
             Statement::Emit(range) => {
                 for handle in range.clone() {
+                    self.steps += 1;
                     self.indices.evaluate(handle);
                     if let Expression::Load { pointer } = self.function.expressions[handle] {
                         self.touch(pointer, Action::Read, self.function.expressions.get_span(handle));
