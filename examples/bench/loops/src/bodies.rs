@@ -40,10 +40,10 @@ fn step(bodies: &mut [Body]) {
             pull[1] += y * weight;
             pull[2] += z * weight;
         }
-        let body = &mut bodies[index];
-        for axis in 0..3 {
-            body.speed[axis] += pull[axis] * DT;
-            body.place[axis] += body.speed[axis] * DT;
+        let Body { place, speed, .. } = &mut bodies[index];
+        for ((place, speed), pull) in place.iter_mut().zip(speed).zip(pull) {
+            *speed += pull * DT;
+            *place += *speed * DT;
         }
     }
 }
