@@ -1,46 +1,14 @@
 //! Where there is no jail: kernels run in the peer's own process, and [`Jail::protections`] says so.
 
 use std::io;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use p2c2r_runtime::{
-    Attempt, Execution, GpuInfo, GpuPolicy, HostFault, Kernel, PathKind, Runaway, Sandbox, SandboxConfig, SandboxError,
+    Attempt, Execution, GpuInfo, HostFault, Kernel, PathKind, Runaway, Sandbox, SandboxConfig, SandboxError,
 };
 use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
 
+use crate::config::JailConfig;
 use crate::confine::Protections;
-
-/// How a [`Jail`] is set up.
-#[derive(Debug, Clone)]
-pub struct JailConfig {
-    /// Not used here.
-    pub worker: PathBuf,
-    /// Folder for compiled code; `None` compiles on every load.
-    pub cache_dir: Option<PathBuf>,
-    /// Attempts that may run at once.
-    pub workers: u32,
-    /// Not enforced here: compiling cannot be interrupted.
-    pub compile: Duration,
-    /// Whether to look for a GPU.
-    pub gpu: GpuPolicy,
-}
-
-impl JailConfig {
-    /// Eight attempts at once, no cache, any GPU.
-    #[must_use]
-    pub const fn new(worker: PathBuf) -> Self {
-        Self { worker, cache_dir: None, workers: 8, compile: crate::limits::COMPILE, gpu: GpuPolicy::Auto }
-    }
-
-    /// Where the worker's program would be.
-    ///
-    /// # Errors
-    /// If the system does not tell where this program is.
-    pub fn worker_beside_me() -> io::Result<PathBuf> {
-        Ok(std::env::current_exe()?.with_file_name(format!("p2c2r-worker{}", std::env::consts::EXE_SUFFIX)))
-    }
-}
 
 /// The sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]

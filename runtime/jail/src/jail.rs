@@ -9,55 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use p2c2r_runtime::limits::{CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
-use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, GpuPolicy, HostFault, Metering, PathKind, result_classes};
+use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, HostFault, Metering, PathKind, result_classes};
 use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
 
 use crate::blobs::SharedBlobs;
+use crate::config::JailConfig;
 use crate::confine::Protections;
 use crate::gpu::{GpuLine, GpuWorker};
-use crate::limits::{COMPILE, INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START};
+use crate::limits::{INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START};
 use crate::memory::{Sealed, Window};
 use crate::message::{About, Blob, Order, Payload, Report, Role, Run};
 use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
-
-/// How a [`Jail`] is set up.
-#[derive(Debug, Clone)]
-pub struct JailConfig {
-    /// The worker's program; see [`JailConfig::worker_beside_me`].
-    pub worker: PathBuf,
-    /// Folder for compiled code; `None` compiles on every load. The key that authenticates entries is made beside it.
-    pub cache_dir: Option<PathBuf>,
-    /// Attempts that may run at once, at most [`WORKERS`].
-    pub workers: u32,
-    /// Longest time to compile one module.
-    pub compile: Duration,
-    /// Whether to look for a GPU.
-    pub gpu: GpuPolicy,
-}
-
-impl JailConfig {
-    /// Eight attempts at once, the usual time to compile, no cache, any GPU.
-    #[must_use]
-    pub const fn new(worker: PathBuf) -> Self {
-        Self { worker, cache_dir: None, workers: 8, compile: COMPILE, gpu: GpuPolicy::Auto }
-    }
-
-    /// `p2c2r-worker` in the folder of the running program, where an installation puts it.
-    ///
-    /// # Errors
-    /// If the system does not tell where this program is.
-    pub fn worker_beside_me() -> io::Result<PathBuf> {
-        let name = format!("p2c2r-worker{}", std::env::consts::EXE_SUFFIX);
-        let mut path = std::env::current_exe()?;
-        path.pop();
-        // Tests and examples lie one folder deeper than programs.
-        if !path.join(&name).exists() && (path.ends_with("deps") || path.ends_with("examples")) {
-            path.pop();
-        }
-        Ok(path.join(name))
-    }
-}
 
 /// The jail could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,7 @@
 mod blobs;
 #[cfg(target_os = "linux")]
 mod channel;
+mod config;
 mod confine;
 #[cfg(target_os = "linux")]
 mod gpu;
@@ -44,5 +45,6 @@ mod stock;
 #[cfg(target_os = "linux")]
 pub mod worker;
 
+pub use config::JailConfig;
 pub use confine::{Protection, Protections};
-pub use jail::{Jail, JailConfig, JailError, JailedKernel, LoadError};
+pub use jail::{Jail, JailError, JailedKernel, LoadError};

@@ -53,3 +53,12 @@ pub const OPEN_FILES: u64 = 512;
 
 /// Stack of the thread that runs guests, bytes: the guest's own, and the host's functions above it.
 pub const STACK_BYTES: usize = 16 << 20;
+
+/// Bytes of a reason that a worker reports; several fit into a message.
+pub const REASON_BYTES: usize = 4 << 10;
+
+/// Bytes of shared memory that stay with an idle worker; what a larger input or output used is given back at once.
+pub const WINDOW_KEEP_BYTES: u64 = 1 << 20;
+
+/// Time between the end of a worker's line and the end of its process, after which it is killed.
+pub const LAST_WORDS: Duration = Duration::from_millis(100);

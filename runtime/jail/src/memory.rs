@@ -9,8 +9,7 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create};
 
-/// Pages are given back after a use of more than this many bytes.
-const KEEP_BYTES: u64 = 1 << 20;
+use crate::limits::WINDOW_KEEP_BYTES;
 
 /// Memory of fixed size that both sides may write.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ impl Window {
 
     /// Gives the memory of the first `used` bytes back, if that is worth a system call.
     pub(crate) fn release(&self, used: u64) -> io::Result<()> {
-        if used > KEEP_BYTES {
+        if used > WINDOW_KEEP_BYTES {
             fallocate(&self.file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, used)?;
         }
         Ok(())

@@ -5,12 +5,12 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use p2c2r_runtime::CancelFlag;
 
 use crate::channel::{Channel, ReceiveError};
-use crate::limits::{CANCEL_EVERY, START};
+use crate::limits::{CANCEL_EVERY, LAST_WORDS, START};
 use crate::message::{About, Order, Report, Role};
 
 /// What graphics drivers and their loader are told by the environment.
@@ -159,7 +159,7 @@ fn died(child: &mut Child) -> Option<AskError> {
 
 /// How a process ended whose line is closed already. Killed if it has not: without its line it is of no use.
 fn end(child: &mut Child) -> String {
-    let deadline = Instant::now() + Duration::from_millis(100);
+    let deadline = Instant::now() + LAST_WORDS;
     while Instant::now() < deadline {
         match child.try_wait() {
             Ok(Some(status)) => return describe(status),

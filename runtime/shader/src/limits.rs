@@ -60,3 +60,17 @@ pub const CALL_DEPTH: u32 = 64;
 
 /// Findings listed for one shader.
 pub const FINDINGS: usize = 32;
+
+/// Uses of shared variables that are compared with each other, loops counted twice. A shader past it is too long for this.
+pub const RACE_USES: usize = 1024;
+
+/// Statements and expressions looked at, those of loops twice, of loops in loops four times. With [`RACE_USES`] it bounds the time:
+/// each may be compared with every use.
+pub const RACE_STEPS: u32 = 1 << 18;
+
+/// Rounds in which bounds of variables may grow before they count as unbounded.
+pub const RACE_ROUNDS: usize = 4;
+
+/// Passes over a function before every variable counts as not shared. Each finds at least one more that is not; code that
+/// people write takes three.
+pub const UNIFORM_PASSES: usize = 32;

@@ -4,6 +4,7 @@
 //! The analysis is stricter than WGSL's: a value is shared only if it stays so when invocations run out of their loop
 //! budget at different times. What is assigned in a loop without a barrier, or returned by a function, is not shared.
 
+use crate::limits::UNIFORM_PASSES;
 use naga::{
     AddressSpace, Binding, Block, BuiltIn, Expression, Function, GlobalVariable, Handle, LocalVariable, Module, Span,
     Statement, StorageAccess,
@@ -12,10 +13,6 @@ use naga::{
 use crate::barrier::Barriers;
 use crate::refusal::Problem;
 use crate::rewrite::operands;
-
-/// Passes over a function before every variable counts as not shared. Each finds at least one more that is not; code that
-/// people write takes three.
-const PASSES: usize = 32;
 
 /// What is known of one function.
 pub(crate) struct Uniformity {
@@ -68,12 +65,12 @@ pub(crate) fn analyse(
         if !walk.changed {
             break;
         }
-        if pass == PASSES {
+        if pass == UNIFORM_PASSES {
             walk.varying.fill(true);
             walk.diverging.fill(true);
         }
         walk.pass();
-        if pass == PASSES {
+        if pass == UNIFORM_PASSES {
             break;
         }
     }

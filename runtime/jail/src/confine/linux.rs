@@ -3,8 +3,8 @@
 use std::io;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
-    Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
@@ -109,19 +109,33 @@ fn limits(role: Role) -> Result<(), ConfineError> {
     Ok(())
 }
 
-fn landlock() -> Result<RulesetStatus, landlock::RulesetError> {
-    let status = Ruleset::default()
+/// Nothing is allowed until a rule says so.
+fn nothing() -> Result<RulesetCreated, landlock::RulesetError> {
+    Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .scope(Scope::from_all(LANDLOCK))?
-        .create()?
-        .restrict_self()?;
-    Ok(status.ruleset)
+        .create()
 }
 
-/// Where drivers and their settings are.
-const DRIVER_FILES: &[&str] = &["/usr", "/lib", "/lib64", "/opt", "/etc", "/sys", "/run/opengl-driver"];
+fn landlock() -> Result<RulesetStatus, landlock::RulesetError> {
+    Ok(nothing()?.restrict_self()?.ruleset)
+}
+
+/// Where drivers and their settings are. Not all of `/etc`: a peer that runs as root could read passwords there.
+const DRIVER_FILES: &[&str] = &[
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/sys",
+    "/run/opengl-driver",
+    "/etc/vulkan",
+    "/etc/glvnd",
+    "/etc/drirc",
+    "/etc/ld.so.cache",
+];
 
 /// What drivers talk to.
 const DEVICES: &[&str] =
@@ -132,12 +146,7 @@ const ABOUT: &[&str] = &["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/
 
 fn landlock_gpu() -> Result<RulesetStatus, landlock::RulesetError> {
     let read = AccessFs::from_read(LANDLOCK);
-    let status = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(LANDLOCK))?
-        .handle_access(AccessNet::from_all(LANDLOCK))?
-        .scope(Scope::from_all(LANDLOCK))?
-        .create()?
+    let status = nothing()?
         .add_rules(path_beneath_rules(
             DRIVER_FILES.iter().chain(ABOUT),
             read & !AccessFs::Execute | AccessFs::ReadFile,

@@ -20,9 +20,6 @@ use crate::limits;
 use crate::memory;
 use crate::message::{About, Report, Role};
 
-/// Bytes of a reason that is reported.
-const REASON_BYTES: usize = 4 << 10;
-
 /// Why a worker ends early. Nobody reads it but whoever starts a worker by hand: the supervisor sees the end.
 #[derive(Debug, thiserror::Error)]
 enum WorkerError {
@@ -131,6 +128,6 @@ fn verified(descriptor: &OwnedFd, bytes: u64, signer: PublicKey) -> Result<Verif
 
 fn reason(error: impl std::fmt::Display) -> String {
     let mut text = error.to_string();
-    text.truncate(text.floor_char_boundary(REASON_BYTES));
+    text.truncate(text.floor_char_boundary(limits::REASON_BYTES));
     text
 }

@@ -1,5 +1,6 @@
 //! The form of every expression of the entry point, as far as the walk has come.
 
+use crate::limits::RACE_ROUNDS;
 use naga::valid::FunctionInfo;
 use naga::{
     BinaryOperator, Binding, Block, BuiltIn, EntryPoint, Expression, Function, Handle, Literal, MathFunction, Module,
@@ -9,9 +10,6 @@ use naga::{
 use super::form::{Form, Symbol};
 use crate::source::statements;
 use crate::uniform::{Root, Uniformity, root};
-
-/// Rounds in which bounds of variables may grow before they count as unbounded.
-const ROUNDS: usize = 4;
 
 pub(super) struct Indices<'a> {
     module: &'a Module,
@@ -79,7 +77,7 @@ impl<'a> Indices<'a> {
             let Some(init) = variable.init else { continue };
             self.most[local.index()] = self.form(init).most();
         }
-        for round in 0..=ROUNDS {
+        for round in 0..=RACE_ROUNDS {
             for (handle, _) in self.function.expressions.iter() {
                 self.evaluate(handle);
             }
@@ -94,12 +92,13 @@ impl<'a> Indices<'a> {
                     let Some(Root::Local(local)) = root(self.function, *pointer) else { continue };
                     let whole = matches!(self.function.expressions[*pointer], Expression::LocalVariable(_));
                     let most = match value {
-                        Some(value) if whole && round < ROUNDS => self.of(value).most(),
+                        Some(value) if whole && round < RACE_ROUNDS => self.of(value).most(),
                         _ => u64::from(u32::MAX),
                     };
                     // In the last round only what still grows is unbounded.
                     let known = self.most[local.index()];
-                    let settled = round == ROUNDS && whole && value.is_some_and(|value| self.of(value).most() <= known);
+                    let settled =
+                        round == RACE_ROUNDS && whole && value.is_some_and(|value| self.of(value).most() <= known);
                     if most > known && !settled {
                         self.most[local.index()] = most;
                         grew = true;

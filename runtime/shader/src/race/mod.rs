@@ -20,17 +20,10 @@ use naga::{
 use self::form::{Fact, Form, Use};
 use self::index::Indices;
 use crate::barrier::Barriers;
-use crate::limits::FINDINGS;
+use crate::limits::{FINDINGS, RACE_STEPS, RACE_USES};
 use crate::refusal::Problem;
 use crate::source::statements;
 use crate::uniform::{self, Root, read_only, root};
-
-/// Uses of shared variables that are compared with each other, loops counted twice. A shader past it is too long for this.
-const USES: usize = 1024;
-
-/// Statements and expressions looked at, those of loops twice, of loops in loops four times. With [`USES`] it bounds the time:
-/// each may be compared with every use.
-const STEPS: u32 = 1 << 18;
 
 /// What was found.
 pub(crate) struct Races {
@@ -168,7 +161,7 @@ impl Walk<'_> {
     fn block(&mut self, block: &Block) {
         for (statement, span) in block.span_iter() {
             self.steps += 1;
-            if self.steps > STEPS || self.uses.len() > USES {
+            if self.steps > RACE_STEPS || self.uses.len() > RACE_USES {
                 if self.races.problems.len() < FINDINGS {
                     self.report(
                         *span,
