@@ -1,6 +1,6 @@
 //! A kernel of ours that an execute worker runs before it says that it is ready. What happens once in a process, finding
-//! code on disk above all, then happens while nobody waits: 0.9 ms to a first result in place of 1.2, for a start of 6 ms in
-//! place of 2.4 (measured by examples/bench).
+//! code on disk above all, then happens while nobody waits: 0.9 ms to a first result in place of 1.2, for a longer start (one run each
+//! of examples/bench on a busy machine, so a hint and no measurement).
 
 use p2c2r_runtime::{Attempt, Sandbox};
 use p2c2r_signing::{Manifest, Outcome, SecretKey, TrustedKeys, attach, sign_module, verify_module};
