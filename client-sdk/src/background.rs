@@ -192,10 +192,11 @@ impl Background {
                     }
                 }
                 Output::Event(event) => self.emit(event),
-                Output::Charged(cost) => lock(&self.shared.recorder).charged(cost),
-                Output::Finished => {
+                Output::LastEvent(event) => {
                     self.shared.live.fetch_sub(1, Ordering::AcqRel);
+                    self.emit(event);
                 }
+                Output::Charged(cost) => lock(&self.shared.recorder).charged(cost),
             }
         }
     }

@@ -68,9 +68,9 @@ pub(crate) enum Output {
         number: u64,
     },
     Event(Event),
+    /// A task's last event: whoever has seen it sees the task gone.
+    LastEvent(Event),
     Charged(Credits),
-    /// The task gives no more events.
-    Finished,
 }
 
 /// How the router is set up.
@@ -310,14 +310,13 @@ impl Router {
     fn fail(&mut self, number: u64, reason: Failure) {
         self.stop_local(number);
         self.stop_remote(number);
-        self.outputs.push_back(Output::Event(Event::Failed { handle: TaskHandle(number), reason }));
-        self.finish(number);
+        self.finish(number, Event::Failed { handle: TaskHandle(number), reason });
     }
 
-    fn finish(&mut self, number: u64) {
+    fn finish(&mut self, number: u64, last: Event) {
         self.set_timer(number, None);
         if self.tasks.remove(&number).is_some() {
-            self.outputs.push_back(Output::Finished);
+            self.outputs.push_back(Output::LastEvent(last));
         }
     }
 
@@ -334,12 +333,12 @@ impl Router {
         entry.delivered = Some(provenance);
         let latency = now.saturating_duration_since(entry.submitted);
         let handle = TaskHandle(number);
-        let result = TaskResult { handle, provenance, outcome, output, units, latency };
-        self.outputs.push_back(Output::Event(Event::Result(result)));
+        let event = Event::Result(TaskResult { handle, provenance, outcome, output, units, latency });
         if provenance == Provenance::Local {
             self.stop_remote(number);
-            self.finish(number);
+            self.finish(number, event);
         } else {
+            self.outputs.push_back(Output::Event(event));
             self.stop_local(number);
             if let Some(entry) = self.tasks.get_mut(&number) {
                 entry.remote = Remote::Answered;
@@ -480,22 +479,17 @@ impl Router {
         }
         let Some(entry) = self.tasks.get(&number) else { return };
         let (handle, after) = (TaskHandle(number), now.saturating_duration_since(entry.submitted));
-        match (verdict, entry.delivered.is_some()) {
-            (Verdict::Confirmed { cost }, true) => {
-                self.outputs.push_back(Output::Event(Event::Confirmed { handle, cost, after }));
-            }
+        let last = match (verdict, entry.delivered.is_some()) {
+            (Verdict::Confirmed { cost }, true) => Event::Confirmed { handle, cost, after },
             (Verdict::Revoked { cost, outcome, units }, true) => {
-                let event = Event::Revoked { handle, cost, outcome, output: payload, units, after };
-                self.outputs.push_back(Output::Event(event));
+                Event::Revoked { handle, cost, outcome, output: payload, units, after }
             }
             (Verdict::Revoked { cost, outcome, units }, false) => {
                 // The wrong answer never reached us (it was lost with a connection): this is the first one.
                 self.deliver(now, number, Provenance::RemoteConfirmed, outcome, payload, units);
-                self.outputs.push_back(Output::Event(Event::Confirmed { handle, cost, after }));
+                Event::Confirmed { handle, cost, after }
             }
-            (Verdict::Unverified { code }, true) => {
-                self.outputs.push_back(Output::Event(Event::Unverified { handle, code }));
-            }
+            (Verdict::Unverified { code }, true) => Event::Unverified { handle, code },
             (Verdict::Unverified { code }, false) => {
                 if let Some(entry) = self.tasks.get_mut(&number) {
                     entry.refusal = Some((code, "no quorum was reached".to_owned()));
@@ -504,8 +498,8 @@ impl Router {
             }
             // A verdict on an answer that was lost with a connection: the bytes are gone, the bill is not.
             (Verdict::Confirmed { .. }, false) => return self.remote_over(now, number),
-        }
-        self.finish(number);
+        };
+        self.finish(number, last);
     }
 
     fn local_done(&mut self, now: Instant, number: u64, result: Result<LocalRun, String>) {
@@ -543,8 +537,7 @@ impl Router {
                 (Some(_), _) => {
                     let code = Refusal::Unavailable;
                     let handle = TaskHandle(number);
-                    self.outputs.push_back(Output::Event(Event::Unverified { handle, code }));
-                    self.finish(number);
+                    self.finish(number, Event::Unverified { handle, code });
                 }
                 (None, Local::Idle) if self.rules.local => self.start_local(number),
                 (None, Local::Running) => {}

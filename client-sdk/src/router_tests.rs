@@ -93,8 +93,8 @@ fn name(output: &Output) -> String {
         Output::RunLocal { number, .. } => format!("run {number}"),
         Output::StopLocal { number } => format!("stop {number}"),
         Output::Charged(cost) => format!("charged {}", cost.nano_usd()),
-        Output::Finished => "finished".to_owned(),
         Output::Event(event) => format!("event {}", event_name(event)),
+        Output::LastEvent(event) => format!("last event {}", event_name(event)),
     }
 }
 
@@ -143,7 +143,7 @@ fn a_provisional_answer_is_confirmed() {
     let mut b = Bench::online(true);
     assert_eq!(b.submit(1), ["submit 1 100"]);
     assert_eq!(b.result(1, b"x", false), ["event provisional x"]);
-    assert_eq!(b.verdict(1, Verdict::Confirmed { cost: cost() }, b""), [CHARGED, "event confirmed", "finished"]);
+    assert_eq!(b.verdict(1, Verdict::Confirmed { cost: cost() }, b""), [CHARGED, "last event confirmed"]);
     assert_eq!(b.router.live(), 0);
 }
 
@@ -153,14 +153,14 @@ fn a_revoked_answer_brings_the_right_bytes() {
     b.submit(1);
     b.result(1, b"wrong", false);
     let verdict = Verdict::Revoked { cost: cost(), outcome: Outcome::Output, units: 1 };
-    assert_eq!(b.verdict(1, verdict, b"right"), [CHARGED, "event revoked right", "finished"]);
+    assert_eq!(b.verdict(1, verdict, b"right"), [CHARGED, "last event revoked right"]);
 }
 
 #[test]
 fn offline_a_task_runs_here() {
     let mut b = Bench::new(true);
     assert_eq!(b.submit(1), ["run 1"]);
-    assert_eq!(b.local(1, Ok(b"x")), ["event local x", "finished"]);
+    assert_eq!(b.local(1, Ok(b"x")), ["last event local x"]);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn offline_without_local_runs_a_task_fails_at_its_deadline() {
     let mut b = Bench::new(false);
     assert!(b.submit(1).is_empty());
     assert!(b.after(DEADLINE - Duration::from_millis(1)).is_empty());
-    assert_eq!(b.after(Duration::from_millis(1)), ["event deadline", "finished"]);
+    assert_eq!(b.after(Duration::from_millis(1)), ["last event deadline"]);
 }
 
 #[test]
@@ -186,14 +186,14 @@ fn a_late_network_is_hedged_by_the_usual_run_time() {
     b.submit(1);
     // No run of this kernel is known yet: half of the deadline.
     assert_eq!(b.after(DEADLINE / 2), ["run 1"]);
-    assert_eq!(b.local(1, Ok(b"x")), ["event local x", "cancel 1", "finished"]);
+    assert_eq!(b.local(1, Ok(b"x")), ["cancel 1", "last event local x"]);
     b.submit(2);
     // A run took 30 ms: start when 30 ms are left.
     assert!(b.after(Duration::from_millis(69)).is_empty());
     assert_eq!(b.after(Duration::from_millis(1)), ["run 2"]);
     assert_eq!(b.result(2, b"y", false), ["event provisional y", "stop 2"]);
     assert!(b.local(2, Err("cancelled")).is_empty());
-    assert_eq!(b.verdict(2, Verdict::Confirmed { cost: cost() }, b""), [CHARGED, "event confirmed", "finished"]);
+    assert_eq!(b.verdict(2, Verdict::Confirmed { cost: cost() }, b""), [CHARGED, "last event confirmed"]);
 }
 
 #[test]
@@ -212,10 +212,10 @@ fn a_refused_task_runs_here_or_fails_with_the_reason() {
     let mut b = Bench::online(true);
     b.submit(1);
     assert_eq!(b.server(refused(1)), ["run 1"]);
-    assert_eq!(b.local(1, Err("broken")), ["event failed broken", "finished"]);
+    assert_eq!(b.local(1, Err("broken")), ["last event failed broken"]);
     let mut b = Bench::online(false);
     b.submit(1);
-    assert_eq!(b.server(refused(1)), ["event refused NoPeers", "finished"]);
+    assert_eq!(b.server(refused(1)), ["last event refused NoPeers"]);
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn a_refused_blob_fails_its_tasks_with_the_reason() {
     let task = Task::new(&b.kernel, &b"in"[..]).blob(blob);
     b.give(Input::Submit { number: 1, task: Box::new(task) });
     let refused = ServerToClient::BlobRefused { blob, code: Refusal::Limit, message: String::new() };
-    assert_eq!(b.server(refused), ["event refused Limit", "finished"]);
+    assert_eq!(b.server(refused), ["last event refused Limit"]);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn cancel_gives_one_event_and_stops_both_sides() {
     let mut b = Bench::online(true);
     b.submit(1);
     b.after(DEADLINE / 2);
-    assert_eq!(b.give(Input::Cancel { number: 1 }), ["stop 1", "cancel 1", "event cancelled", "finished"]);
+    assert_eq!(b.give(Input::Cancel { number: 1 }), ["stop 1", "cancel 1", "last event cancelled"]);
     assert!(b.give(Input::Cancel { number: 1 }).is_empty());
     assert!(b.result(1, b"x", false).is_empty());
     assert!(b.local(1, Ok(b"x")).is_empty());
@@ -289,7 +289,7 @@ fn a_verdict_that_never_comes_ends_the_task() {
     let mut b = Bench::online(true);
     b.submit(1);
     b.result(1, b"x", false);
-    assert_eq!(b.after(VERDICT_WAIT), ["event unverified", "finished"]);
+    assert_eq!(b.after(VERDICT_WAIT), ["last event unverified"]);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn no_quorum_before_any_answer_is_a_refusal() {
     let mut b = Bench::online(false);
     b.submit(1);
     let verdict = Verdict::Unverified { code: Refusal::NoPeers };
-    assert_eq!(b.verdict(1, verdict, b""), ["event refused NoPeers", "finished"]);
+    assert_eq!(b.verdict(1, verdict, b""), ["last event refused NoPeers"]);
 }
 
 #[test]
@@ -321,5 +321,5 @@ fn every_task_is_abandoned_once() {
     while let Some(output) = b.router.poll_output() {
         events.push(name(&output));
     }
-    assert_eq!(events, ["cancel 1", "event cancelled", "finished"]);
+    assert_eq!(events, ["cancel 1", "last event cancelled"]);
 }
