@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use p2c2r_protocol::frame::{self, FrameError, Message as WireMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc};
@@ -247,6 +247,14 @@ impl<M: WireMessage> Receiver<M> {
                 None => continue,
             }
         }
+    }
+
+    /// The next message if it has arrived already.
+    ///
+    /// # Errors
+    /// As for [`Self::next`].
+    pub fn try_next(&mut self) -> Option<Result<(M, Bytes), RecvError>> {
+        self.next().now_or_never()
     }
 }
 

@@ -107,6 +107,15 @@ impl Jail {
     pub fn run(&self, kernel: &JailedKernel, attempt: &Attempt, _blobs: &[BlobId]) -> Result<Execution, HostFault> {
         self.sandbox.run(&kernel.0, attempt.clone())
     }
+
+    /// Runs attempts of one kernel, one after the other, each as [`Self::run`] does.
+    pub fn run_all(
+        &self,
+        kernel: &JailedKernel,
+        attempts: &[(Attempt, Vec<BlobId>)],
+    ) -> Vec<Result<Execution, HostFault>> {
+        attempts.iter().map(|(attempt, blobs)| self.run(kernel, attempt, blobs)).collect()
+    }
 }
 
 impl JailedKernel {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use p2c2r_runtime::limits::{CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
+use p2c2r_runtime::limits::{BLOBS, CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
 use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, HostFault, Metering, PathKind, result_classes};
 use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
 
@@ -16,9 +16,9 @@ use crate::blobs::SharedBlobs;
 use crate::config::JailConfig;
 use crate::confine::Protections;
 use crate::gpu::{GpuLine, GpuWorker};
-use crate::limits::{INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START};
+use crate::limits::{INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START, TOGETHER};
 use crate::memory::{Sealed, Window};
-use crate::message::{About, Blob, Order, Payload, Report, Role, Run};
+use crate::message::{About, Order, Payload, Ran, Report, Role, Run};
 use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
 
@@ -222,28 +222,66 @@ impl Jail {
     /// # Errors
     /// [`HostFault`] for whatever depends on this machine.
     pub fn run(&self, kernel: &JailedKernel, attempt: &Attempt, blobs: &[BlobId]) -> Result<Execution, HostFault> {
-        let started = Instant::now();
         attempt.check(kernel.manifest())?;
         if blobs.len() != attempt.blobs.len() {
             return Err(HostFault::Internal(format!("{} ids for {} blobs", blobs.len(), attempt.blobs.len())));
         }
-        let after = attempt.deadline.min(DEADLINE);
+        let ran = self.run_together(kernel, &[(attempt, blobs)])?;
+        ran.into_iter().next().unwrap_or_else(|| Err(HostFault::Internal("no report".to_owned())))
+    }
+
+    /// Runs attempts of one kernel, one after the other, each as [`Self::run`] does. Small ones share the way to a worker and
+    /// back, and the shortest of their deadlines; if that passes, or their worker dies, none of those that were not done yet
+    /// is. Nobody looks at their cancel flags.
+    pub fn run_all(
+        &self,
+        kernel: &JailedKernel,
+        attempts: &[(Attempt, Vec<BlobId>)],
+    ) -> Vec<Result<Execution, HostFault>> {
+        let mut results = Vec::with_capacity(attempts.len());
+        while let Some(rest @ [(first, ids), ..]) = attempts.get(results.len()..) {
+            let company = together(kernel.manifest(), rest);
+            if company < 2 {
+                results.push(self.run(kernel, first, ids));
+                continue;
+            }
+            let group: Vec<(&Attempt, &[BlobId])> =
+                rest.iter().take(company).map(|(attempt, ids)| (attempt, ids.as_slice())).collect();
+            match self.run_together(kernel, &group) {
+                Ok(ran) => results.extend(ran),
+                Err(fault) => results.extend(vec![Err(fault); company]),
+            }
+        }
+        results
+    }
+
+    /// Runs the first of these attempts, at least one, on one worker.
+    fn run_together(
+        &self,
+        kernel: &JailedKernel,
+        group: &[(&Attempt, &[BlobId])],
+    ) -> Result<Vec<Result<Execution, HostFault>>, HostFault> {
+        let started = Instant::now();
+        let after = group.iter().map(|(attempt, _)| attempt.deadline).fold(DEADLINE, Duration::min);
         let until = started + after;
         let mut place = self.0.place()?;
         let mut bound = match place.take(kernel.id()) {
             Some(bound) => bound,
             None => self.bind(kernel, until).map_err(|error| fault(error, after))?,
         };
-        let patience = Patience { until, cancel: attempt.cancel.as_ref() };
-        let line = match attempt.path {
-            PathKind::Cpu => None,
-            PathKind::Gpu => Some(self.0.gpu.attach(&self.0.stock, &kernel.0.module, &kernel.0.memory, &patience)?),
+        let cancel = if let [(attempt, _)] = group { attempt.cancel.as_ref() } else { None };
+        let patience = Patience { until, cancel };
+        let line = match group {
+            [(Attempt { path: PathKind::Gpu, .. }, _)] => {
+                Some(self.0.gpu.attach(&self.0.stock, &kernel.0.module, &kernel.0.memory, &patience)?)
+            }
+            _ => None,
         };
-        let result = bound.attempt(&self.0.blobs, kernel.manifest(), attempt, blobs, line, &patience);
+        let result = bound.attempts(&self.0.blobs, kernel.manifest(), group, line, &patience);
         // Whatever is no report ends the worker: it may still be running.
         let ran = result.map_err(|error| fault(error, after))?;
         place.put_back(bound);
-        ran.map_err(|fault| fault.into_host(after))
+        Ok(ran.into_iter().map(|ran| ran.map_err(|fault| fault.into_host(after))).collect())
     }
 
     /// The code, or why every run of the module is `BadAbi`.
@@ -349,73 +387,96 @@ impl Drop for Place<'_> {
 }
 
 impl Bound {
-    /// The inner error is the worker's own word; after the outer one the worker is of no use.
-    fn attempt(
+    /// The inner errors are the worker's own word; after the outer one the worker is of no use.
+    fn attempts(
         &mut self,
         shared: &SharedBlobs,
         manifest: &Manifest,
-        attempt: &Attempt,
-        ids: &[BlobId],
+        group: &[(&Attempt, &[BlobId])],
         gpu: Option<GpuLine>,
         patience: &Patience<'_>,
-    ) -> Result<Result<Execution, crate::message::Fault>, AskError> {
-        let mut memories = Vec::new();
-        let mut blobs = Vec::with_capacity(ids.len());
-        for (id, bytes) in ids.iter().zip(&attempt.blobs) {
-            let len = bytes.len() as u64;
-            let here = self.held.note(*id, len);
-            if here {
-                memories.push(shared.share(*id, bytes)?);
+    ) -> Result<Vec<Result<Execution, crate::message::Fault>>, AskError> {
+        let (mut memories, mut given, mut runs) = (Vec::new(), Vec::new(), Vec::with_capacity(group.len()));
+        for (attempt, ids) in group {
+            for (id, bytes) in ids.iter().zip(&attempt.blobs) {
+                let len = bytes.len() as u64;
+                if self.held.note(*id, len) {
+                    memories.push(shared.share(*id, bytes)?);
+                    given.push((*id, len));
+                }
             }
-            blobs.push(Blob { id: *id, bytes: len, here });
+            let input = if attempt.input.len() <= INLINE_BYTES {
+                Payload::Inline(&attempt.input)
+            } else {
+                self.input.write(0, &attempt.input)?;
+                Payload::Window(attempt.input.len() as u64)
+            };
+            runs.push(Run {
+                input,
+                blobs: ids.to_vec(),
+                seed: attempt.seed,
+                gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
+                max_units: attempt.max_units,
+                deadline: attempt.deadline,
+            });
         }
-        let input = if attempt.input.len() <= INLINE_BYTES {
-            Payload::Inline(&attempt.input)
-        } else {
-            self.input.write(0, &attempt.input)?;
-            Payload::Window(attempt.input.len() as u64)
-        };
-        let run = Run {
-            input,
-            blobs,
-            forget: self.held.forget(ids),
-            seed: attempt.seed,
-            gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
-            max_units: attempt.max_units,
-            deadline: attempt.deadline,
-        };
+        let order = Order::Run { forget: self.held.forget(group), given, runs };
         let line = gpu.iter().flat_map(|gpu| [gpu.line.as_fd(), gpu.window.as_fd()]);
         let descriptors: Vec<BorrowedFd<'_>> = memories.iter().map(|memory| memory.as_fd()).chain(line).collect();
         let output_window = &self.output;
-        let hear = |report: Report<'_>| match report {
-            Report::Ran(Err(fault)) => Ok(Err(fault)),
-            Report::Ran(Ok(mut ran)) => {
-                let output = match std::mem::replace(&mut ran.output, Payload::Window(0)) {
-                    Payload::Inline(bytes) => bytes.to_vec(),
-                    Payload::Window(bytes) => {
-                        let output = output_window.take(bytes)?;
-                        output_window.release(bytes)?;
-                        output
-                    }
+        let result = self.process.ask(&order, &descriptors, patience, |report| match report {
+            Report::Ran(ended) if (1..=group.len()).contains(&ended.len()) => {
+                let hear = |(ran, (attempt, _)): (Result<Ran<'_>, _>, &(&Attempt, _))| match ran {
+                    Ok(ran) => checked(ran, output_window, manifest, attempt).map(Ok),
+                    Err(fault) => Ok(Err(fault)),
                 };
-                let (units, most) = (ran.units, manifest.limits.units.min(attempt.max_units));
-                if output.len() as u64 > manifest.limits.output_bytes || units > most {
-                    return Err(AskError::Nonsense(format!(
-                        "{} bytes and {units} units, at most {} and {most} are possible",
-                        output.len(),
-                        manifest.limits.output_bytes
-                    )));
-                }
-                Ok(Ok(ran.into_execution(output)))
+                ended.into_iter().zip(group).map(hear).collect()
             }
             other => Err(nonsense(&other)),
-        };
-        let result = self.process.ask(&Order::Run(run), &descriptors, patience, hear);
-        if attempt.input.len() > INLINE_BYTES {
+        });
+        if let [(attempt, _)] = group
+            && attempt.input.len() > INLINE_BYTES
+        {
             self.input.release(attempt.input.len() as u64)?;
         }
         result
     }
+}
+
+/// How many of these attempts, from the first, may share a message.
+fn together(manifest: &Manifest, attempts: &[(Attempt, Vec<BlobId>)]) -> usize {
+    let (mut input_bytes, mut blobs) = (0, 0);
+    let fits = |(attempt, ids): &&(Attempt, Vec<BlobId>)| {
+        input_bytes += attempt.input.len();
+        blobs += ids.len();
+        attempt.path == PathKind::Cpu
+            && input_bytes <= INLINE_BYTES
+            && blobs <= BLOBS
+            && ids.len() == attempt.blobs.len()
+            && attempt.check(manifest).is_ok()
+    };
+    attempts.iter().take(TOGETHER).take_while(fits).count()
+}
+
+/// What a worker says of one attempt, if it can be.
+fn checked(mut ran: Ran<'_>, window: &Window, manifest: &Manifest, attempt: &Attempt) -> Result<Execution, AskError> {
+    let output = match std::mem::replace(&mut ran.output, Payload::Window(0)) {
+        Payload::Inline(bytes) => bytes.to_vec(),
+        Payload::Window(bytes) => {
+            let output = window.take(bytes)?;
+            window.release(bytes)?;
+            output
+        }
+    };
+    let (units, most) = (ran.units, manifest.limits.units.min(attempt.max_units));
+    if output.len() as u64 > manifest.limits.output_bytes || units > most {
+        return Err(AskError::Nonsense(format!(
+            "{} bytes and {units} units, at most {} and {most} are possible",
+            output.len(),
+            manifest.limits.output_bytes
+        )));
+    }
+    Ok(ran.into_execution(output))
 }
 
 impl Held {
@@ -426,11 +487,12 @@ impl Held {
     }
 
     /// What the worker is to forget: the longest unused beyond the bound, never what is in use.
-    fn forget(&mut self, in_use: &[BlobId]) -> Vec<BlobId> {
+    fn forget(&mut self, in_use: &[(&Attempt, &[BlobId])]) -> Vec<BlobId> {
         let mut forgotten = Vec::new();
         let mut bytes: u64 = self.blobs.values().map(|(_, bytes)| bytes).sum();
-        while bytes > SHARED_BLOB_BYTES || self.blobs.len() > 2 * p2c2r_runtime::limits::BLOBS {
-            let candidates = self.blobs.iter().filter(|(id, _)| !in_use.contains(id));
+        while bytes > SHARED_BLOB_BYTES || self.blobs.len() > 2 * BLOBS {
+            let used = |id: &BlobId| in_use.iter().any(|(_, ids)| ids.contains(id));
+            let candidates = self.blobs.iter().filter(|(id, _)| !used(id));
             let Some((id, size)) = candidates.min_by_key(|(_, (used, _))| *used).map(|(id, (_, size))| (*id, *size))
             else {
                 break;

@@ -9,6 +9,10 @@ pub const MESSAGE_BYTES: usize = 128 << 10;
 /// Inputs and outputs up to this many bytes travel in the message, larger ones in shared memory.
 pub const INLINE_BYTES: usize = 32 << 10;
 
+/// Attempts given to a worker at once: the wake-up of two processes is shared, and what was done first does not wait
+/// long for the last.
+pub const TOGETHER: usize = 16;
+
 /// Descriptors with one message: an attempt's blobs and its line to the GPU.
 pub const DESCRIPTORS: usize = p2c2r_runtime::limits::BLOBS + 2;
 

@@ -48,10 +48,17 @@ pub(crate) enum Order<'a> {
     /// To an execute worker, once. Descriptors: module and code (sealed), windows for input and output. Without code, the
     /// reason why every run is `BadAbi`.
     Load { signer: PublicKey, module_bytes: u64, code: Result<u64, Cow<'a, str>>, input_bytes: u64, output_bytes: u64 },
-    /// To an execute worker that has loaded. Descriptors: blobs it has not been given yet (sealed); then, on the GPU path,
-    /// its line to the GPU worker and the window they share.
-    #[serde(borrow)]
-    Run(Run<'a>),
+    /// To an execute worker that has loaded: attempts, one after the other. Several only if they are small and none is on
+    /// the GPU path. Descriptors: the blobs that are given (sealed); then, on the GPU path, the attempt's line to the GPU
+    /// worker and the window they share.
+    Run {
+        /// Blobs the worker may forget, before anything else.
+        forget: Vec<BlobId>,
+        /// Blobs that are new to it, with their bytes.
+        given: Vec<(BlobId, u64)>,
+        #[serde(borrow)]
+        runs: Vec<Run<'a>>,
+    },
     /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window.
     Attach { signer: PublicKey, module_bytes: u64, window_bytes: u64, deadline: Duration },
 }
@@ -61,9 +68,7 @@ pub(crate) enum Order<'a> {
 pub(crate) struct Run<'a> {
     #[serde(borrow)]
     pub(crate) input: Payload<'a>,
-    pub(crate) blobs: Vec<Blob>,
-    /// Blobs the worker may forget.
-    pub(crate) forget: Vec<BlobId>,
+    pub(crate) blobs: Vec<BlobId>,
     pub(crate) seed: [u8; 32],
     /// Bytes of the window shared with the GPU worker, on the GPU path.
     pub(crate) gpu: Option<u64>,
@@ -79,15 +84,6 @@ pub(crate) enum Payload<'a> {
     Window(u64),
 }
 
-/// A blob of an attempt.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Blob {
-    pub(crate) id: BlobId,
-    pub(crate) bytes: u64,
-    /// Whether its descriptor comes with this message.
-    pub(crate) here: bool,
-}
-
 /// From a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report<'a> {
@@ -98,8 +94,10 @@ pub(crate) enum Report<'a> {
     Loaded(Result<(), String>),
     /// Whether the session is open.
     Attached(Result<(), Refusal>),
+    /// The first of the attempts that were asked for, at least one: as many as a message holds. The rest is to be asked
+    /// for again.
     #[serde(borrow)]
-    Ran(Result<Ran<'a>, Fault>),
+    Ran(Vec<Result<Ran<'a>, Fault>>),
 }
 
 /// What a worker is.
@@ -186,7 +184,8 @@ pub(crate) struct Ran<'a> {
     pub(crate) output: Payload<'a>,
     pub(crate) units: u64,
     pub(crate) trace_root: TraceRoot,
-    pub(crate) log: Vec<(Level, String)>,
+    #[serde(borrow)]
+    pub(crate) log: Vec<(Level, Cow<'a, str>)>,
     pub(crate) duration: Duration,
 }
 
@@ -269,17 +268,17 @@ impl From<GpuTrouble> for GpuFault {
     }
 }
 
-impl From<HostFault> for Fault {
-    fn from(fault: HostFault) -> Self {
+impl From<&HostFault> for Fault {
+    fn from(fault: &HostFault) -> Self {
         match fault {
             HostFault::Deadline { .. } => Self::Deadline,
             HostFault::Cancelled => Self::Cancelled,
-            HostFault::OutOfMemory(reason) => Self::OutOfMemory(reason),
+            HostFault::OutOfMemory(reason) => Self::OutOfMemory(reason.clone()),
             HostFault::StackOverflow { .. } => Self::StackOverflow,
-            HostFault::Gpu(reason) => Self::Gpu(reason),
-            // The supervisor checks sizes and gives one attempt at a time.
+            HostFault::Gpu(reason) => Self::Gpu(reason.clone()),
+            // The supervisor checks sizes and lets one attempt run at a time.
             fault @ (HostFault::Busy { .. } | HostFault::TooLarge { .. }) => Self::Internal(fault.to_string()),
-            HostFault::Internal(reason) => Self::Internal(reason),
+            HostFault::Internal(reason) => Self::Internal(reason.clone()),
         }
     }
 }
@@ -323,7 +322,7 @@ impl From<Level> for LogLevel {
 impl Ran<'_> {
     /// The execution, with its output wherever it was.
     pub(crate) fn into_execution(self, output: Vec<u8>) -> Execution {
-        let line = |(level, text): (Level, String)| LogLine { level: level.into(), text };
+        let line = |(level, text): (Level, Cow<'_, str>)| LogLine { level: level.into(), text: text.into_owned() };
         Execution {
             outcome: self.outcome,
             output,

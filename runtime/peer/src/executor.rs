@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use p2c2r_jail::{Jail, JailConfig, JailError, JailedKernel, LoadError};
 use p2c2r_protocol::message::{Fault, OfferedClass, Path};
-use p2c2r_runtime::{Attempt, CancelFlag, GpuPolicy, HostFault, PathKind, seed_for};
+use p2c2r_runtime::{Attempt, CancelFlag, Execution, GpuPolicy, HostFault, PathKind, seed_for};
 use p2c2r_signing::{
     AttemptNonce, BlobId, ClassId, InputDigest, ModuleId, Outcome, TaskId, TraceRoot, VerifiedModule, input_digest,
 };
@@ -69,6 +69,11 @@ pub trait Executor: Send + Sync + 'static {
     /// # Errors
     /// The fault that kept it from an outcome.
     fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault>;
+
+    /// Runs attempts one after the other, for an executor that can save something by it.
+    fn execute_all(&self, assignments: &[Assignment]) -> Vec<Result<Answer, Fault>> {
+        assignments.iter().map(|assignment| self.execute(assignment)).collect()
+    }
 }
 
 /// Runs attempts in the jail and answers with what came out.
@@ -156,34 +161,62 @@ impl Executor for JailExecutor {
     }
 
     fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault> {
-        let kernel = self.kernel(&assignment.kernel).map_err(|error| {
-            tracing::warn!(kernel = %assignment.kernel.id().short(), %error, "kernel does not load");
-            Fault::Internal
-        })?;
-        let attempt = Attempt {
-            input: assignment.input.clone(),
-            blobs: assignment.blobs.iter().map(|(_, bytes)| bytes.clone()).collect(),
-            seed: seed_for(&assignment.kernel.id(), &assignment.input_digest()),
-            path: match assignment.path {
-                Path::Cpu => PathKind::Cpu,
-                Path::Gpu => PathKind::Gpu,
-            },
-            max_units: assignment.max_units,
-            deadline: assignment.deadline,
-            cancel: Some(assignment.cancel.clone()),
+        let kernel = self.kernel(&assignment.kernel).map_err(|error| unloadable(assignment, &error))?;
+        let (attempt, ids) = attempt(assignment);
+        answer(assignment, self.jail.run(&kernel, &attempt, &ids))
+    }
+
+    fn execute_all(&self, assignments: &[Assignment]) -> Vec<Result<Answer, Fault>> {
+        let same_kernel = |one: &Assignment, other: &Assignment| one.kernel.id() == other.kernel.id();
+        let run = |group: &[Assignment]| -> Vec<Result<Answer, Fault>> {
+            let Some(first) = group.first() else { return Vec::new() };
+            match self.kernel(&first.kernel) {
+                Ok(kernel) => {
+                    let ran = self.jail.run_all(&kernel, &group.iter().map(attempt).collect::<Vec<_>>());
+                    group.iter().zip(ran).map(|(assignment, ran)| answer(assignment, ran)).collect()
+                }
+                Err(error) => group.iter().map(|assignment| Err(unloadable(assignment, &error))).collect(),
+            }
         };
-        let ids: Vec<BlobId> = assignment.blobs.iter().map(|(id, _)| *id).collect();
-        let execution = self.jail.run(&kernel, &attempt, &ids).map_err(|fault| {
-            tracing::debug!(task = %assignment.task.short(), %fault, "attempt ended without an outcome");
-            wire_fault(&fault)
-        })?;
-        Ok(Answer {
+        assignments.chunk_by(same_kernel).flat_map(run).collect()
+    }
+}
+
+/// What the jail is given, with the identities of the blobs.
+fn attempt(assignment: &Assignment) -> (Attempt, Vec<BlobId>) {
+    let attempt = Attempt {
+        input: assignment.input.clone(),
+        blobs: assignment.blobs.iter().map(|(_, bytes)| bytes.clone()).collect(),
+        seed: seed_for(&assignment.kernel.id(), &assignment.input_digest()),
+        path: match assignment.path {
+            Path::Cpu => PathKind::Cpu,
+            Path::Gpu => PathKind::Gpu,
+        },
+        max_units: assignment.max_units,
+        deadline: assignment.deadline,
+        cancel: Some(assignment.cancel.clone()),
+    };
+    (attempt, assignment.blobs.iter().map(|(id, _)| *id).collect())
+}
+
+fn answer(assignment: &Assignment, ran: Result<Execution, HostFault>) -> Result<Answer, Fault> {
+    match ran {
+        Ok(execution) => Ok(Answer {
             outcome: execution.outcome,
             output: execution.output.into(),
             units: execution.units,
             trace_root: execution.trace_root,
-        })
+        }),
+        Err(fault) => {
+            tracing::debug!(task = %assignment.task.short(), %fault, "attempt ended without an outcome");
+            Err(wire_fault(&fault))
+        }
     }
+}
+
+fn unloadable(assignment: &Assignment, error: &LoadError) -> Fault {
+    tracing::warn!(kernel = %assignment.kernel.id().short(), %error, "kernel does not load");
+    Fault::Internal
 }
 
 impl std::fmt::Debug for JailExecutor {

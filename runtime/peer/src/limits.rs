@@ -51,7 +51,10 @@ pub const WORKER_STACK_BYTES: usize = 4 << 20;
 /// costs two thread switches, more than such an attempt itself.
 pub const QUICK: Duration = Duration::from_micros(150);
 
-/// Time after which an attempt on the network's thread is broken off, at the price of its worker, and handed to another
+/// Messages heard before the quick attempts among them are run, on the network's thread.
+pub const QUICK_TOGETHER: usize = 16;
+
+/// Time after which attempts on the network's thread are broken off, at the price of their worker, and handed to another
 /// thread after all. Well beyond what a busy machine does to a quick attempt.
 pub const QUICK_DEADLINE: Duration = Duration::from_millis(50);
 

@@ -27,6 +27,8 @@ pub(crate) struct Session<'a> {
     receiver: Receiver<ServerToPeer>,
     fetches: Fetches,
     waiting: Vec<Waiting>,
+    /// To be run on this thread before it waits again.
+    quick: Vec<Job>,
     stopping: bool,
 }
 
@@ -58,7 +60,16 @@ impl<'a> Session<'a> {
         sender: Sender<PeerToServer>,
         receiver: Receiver<ServerToPeer>,
     ) -> Self {
-        Self { station, pool, sender, receiver, fetches: Fetches::default(), waiting: Vec::new(), stopping: false }
+        Self {
+            station,
+            pool,
+            sender,
+            receiver,
+            fetches: Fetches::default(),
+            waiting: Vec::new(),
+            quick: Vec::new(),
+            stopping: false,
+        }
     }
 
     /// Serves until the connection or the peer ends.
@@ -83,11 +94,17 @@ impl<'a> Session<'a> {
             }
             tokio::select! {
                 biased;
-                received = self.receiver.next() => match received {
-                    Ok((message, payload)) => self.hear(message, payload),
-                    Err(error) => break End::Lost(error),
-                },
-                Some(event) = events.recv() => self.handle(event),
+                received = self.receiver.next() => {
+                    let heard = self.hear_all(received);
+                    self.run_quick();
+                    if let Err(error) = heard {
+                        break End::Lost(error);
+                    }
+                }
+                Some(event) = events.recv() => {
+                    self.handle(event);
+                    self.run_quick();
+                }
                 () = quiet, if self.stopping => {}
                 () = shutdown.as_mut(), if !self.stopping => {
                     self.stopping = true;
@@ -120,6 +137,18 @@ impl<'a> Session<'a> {
 
     fn offer(&self, slots: u16, speed: u32) {
         self.station.send(&PeerToServer::Offer { slots, classes: self.station.classes.clone(), speed });
+    }
+
+    /// Hears a message, and those that are there already, so that quick attempts go together.
+    fn hear_all(&mut self, first: Result<(ServerToPeer, Bytes), RecvError>) -> Result<(), RecvError> {
+        let (mut received, mut heard) = (Some(first), 0);
+        while let Some(message) = received {
+            let (message, payload) = message?;
+            self.hear(message, payload);
+            heard += 1;
+            received = if heard < limits::QUICK_TOGETHER { self.receiver.try_next() } else { None };
+        }
+        Ok(())
     }
 
     fn hear(&mut self, message: ServerToPeer, payload: Bytes) {
@@ -195,10 +224,21 @@ impl<'a> Session<'a> {
         self.request();
     }
 
-    fn submit(&self, job: Box<Job>) {
-        let Err(job) = self.station.run_quick(job) else { return };
+    fn submit(&mut self, job: Box<Job>) {
+        if self.station.is_quick(&job) { self.quick.push(*job) } else { self.queue(job) }
+    }
+
+    fn queue(&self, job: Box<Job>) {
         if let Err(job) = self.pool.submit(job) {
             self.station.fail(&job, Fault::Resources);
+        }
+    }
+
+    /// Runs what was found to be quick, on this thread.
+    fn run_quick(&mut self) {
+        if !self.quick.is_empty() {
+            let slow = self.station.run_quick(std::mem::take(&mut self.quick));
+            slow.into_iter().for_each(|job| self.queue(Box::new(job)));
         }
     }
 

@@ -182,42 +182,62 @@ impl Station {
             return self.fail(&job, Fault::Preempted);
         }
         let assignment = job.assignment(kernel, blobs, deadline);
-        match self.execute(&assignment) {
+        let results = self.execute(std::slice::from_ref(&assignment), |executor| vec![executor.execute(&assignment)]);
+        match results.into_iter().next().unwrap_or(Err(Fault::Internal)) {
             Ok(answer) => self.answer(&job, &assignment, &answer),
             Err(fault) => self.fail(&job, fault),
         }
     }
 
-    /// Runs a job right here if its kernel is quick and all it needs is in memory; gives it back if not, or if it is not
-    /// done in no time.
-    pub(crate) fn run_quick(&self, job: Box<Job>) -> Result<(), Box<Job>> {
-        if !lock(&self.paces).is_quick(&job.module) || !job.items().all(|item| self.library.hot(&item).is_some()) {
-            return Err(job);
-        }
-        let Some((kernel, blobs)) = self.gather(&job) else { return Err(job) };
-        let Some(deadline) = job.left() else { return Err(job) };
-        let assignment = job.assignment(kernel, blobs, deadline.min(limits::QUICK_DEADLINE));
-        match self.execute(&assignment) {
-            Ok(answer) => {
-                self.answer(&job, &assignment, &answer);
-                Ok(())
-            }
-            // Whatever it was, a worker with the whole deadline says it with authority.
-            Err(_fault) => Err(job),
-        }
+    /// Whether a job's kernel is quick and all it needs is in memory.
+    pub(crate) fn is_quick(&self, job: &Job) -> bool {
+        lock(&self.paces).is_quick(&job.module) && job.items().all(|item| self.library.hot(&item).is_some())
     }
 
-    fn execute(&self, assignment: &Assignment) -> Result<Answer, Fault> {
+    /// Runs jobs right here; gives those back that are not done in no time.
+    pub(crate) fn run_quick(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let mut slow = Vec::new();
+        let (mut quick, mut assignments) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        for job in jobs {
+            match (self.gather(&job), job.left()) {
+                (Some((kernel, blobs)), Some(left)) => {
+                    assignments.push(job.assignment(kernel, blobs, left.min(limits::QUICK_DEADLINE)));
+                    quick.push(job);
+                }
+                _ => slow.push(job),
+            }
+        }
+        let mut results = self.execute(&assignments, |executor| executor.execute_all(&assignments)).into_iter();
+        for (job, assignment) in quick.into_iter().zip(&assignments) {
+            match results.next() {
+                Some(Ok(answer)) => self.answer(&job, assignment, &answer),
+                // Whatever it was, a worker with the whole deadline says it with authority.
+                Some(Err(_)) | None => slow.push(job),
+            }
+        }
+        slow
+    }
+
+    /// What `run` makes of the assignments; the time it takes is noted.
+    fn execute(
+        &self,
+        assignments: &[Assignment],
+        run: impl FnOnce(&dyn Executor) -> Vec<Result<Answer, Fault>>,
+    ) -> Vec<Result<Answer, Fault>> {
         let start = Instant::now();
-        let execute = std::panic::AssertUnwindSafe(|| self.executor.execute(assignment));
-        let result = std::panic::catch_unwind(execute).unwrap_or_else(|_panic| {
-            tracing::error!(kernel = %assignment.kernel.id().short(), "bug: the executor panicked");
-            Err(Fault::Internal)
+        let run = std::panic::AssertUnwindSafe(|| run(&*self.executor));
+        let results = std::panic::catch_unwind(run).unwrap_or_else(|_panic| {
+            tracing::error!("bug: the executor panicked");
+            Vec::new()
         });
-        let took = start.elapsed();
-        let weight = if result.is_ok() { took } else { took.max(limits::QUICK_DEADLINE) };
-        lock(&self.paces).note(assignment.kernel.id(), weight);
-        result
+        let each = start.elapsed() / u32::try_from(assignments.len()).unwrap_or(u32::MAX).max(1);
+        let mut paces = lock(&self.paces);
+        for (at, assignment) in assignments.iter().enumerate() {
+            let took = if matches!(results.get(at), Some(Ok(_))) { each } else { each.max(limits::QUICK_DEADLINE) };
+            paces.note(assignment.kernel.id(), took);
+        }
+        drop(paces);
+        results
     }
 
     /// Ends a job without an outcome. Nobody is told of an attempt the coordinator called off.

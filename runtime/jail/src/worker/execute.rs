@@ -1,6 +1,7 @@
 //! The execute worker: loads one kernel, runs attempts of it, one at a time. It never looks at a deadline; whoever
 //! waits for it does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
@@ -30,7 +31,7 @@ pub(super) fn serve(sandbox: &Sandbox, channel: &mut Channel) -> Result<(), Work
     let Order::Load { signer, module_bytes, code, input_bytes, output_bytes } = message else {
         return Err(WorkerError::Order("not a kernel to load"));
     };
-    let code = code.map_err(std::borrow::Cow::into_owned);
+    let code = code.map_err(Cow::into_owned);
     let Ok([module, code_memory, input, output]) = <[_; 4]>::try_from(descriptors) else {
         return Err(WorkerError::Order("not the descriptors of a kernel"));
     };
@@ -53,24 +54,12 @@ pub(super) fn serve(sandbox: &Sandbox, channel: &mut Channel) -> Result<(), Work
     };
     loop {
         let Received { message, descriptors } = channel.receive()?;
-        let Order::Run(run) = message else { return Err(WorkerError::Order("not an attempt")) };
-        let ran = bench.attempt(run, descriptors)?;
-        let output;
-        let ran = match ran {
-            Ok(execution) => {
-                output = execution.output;
-                Ok(Ran {
-                    outcome: execution.outcome,
-                    output: bench.hand_over(&output)?,
-                    units: execution.units,
-                    trace_root: execution.trace_root,
-                    log: execution.log.into_iter().map(|line| (line.level.into(), line.text)).collect(),
-                    duration: execution.duration,
-                })
-            }
-            Err(fault) => Err(Fault::from(fault)),
-        };
-        channel.send(&Report::Ran(ran), &[])?;
+        let Order::Run { forget, given, runs } = message else { return Err(WorkerError::Order("not an attempt")) };
+        let mut descriptors = descriptors.into_iter();
+        bench.stock(&forget, &given, &mut descriptors)?;
+        let executions = bench.attempts(runs, descriptors)?;
+        let report = executions.iter().map(|ended| bench.tell(ended)).collect::<Result<_, _>>()?;
+        channel.send(&Report::Ran(report), &[])?;
     }
 }
 
@@ -92,22 +81,51 @@ fn load(
 }
 
 impl Bench<'_> {
-    /// The outer error ends the worker, the inner one the attempt.
+    fn stock(
+        &mut self,
+        forget: &[BlobId],
+        given: &[(BlobId, u64)],
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Result<(), WorkerError> {
+        forget.iter().for_each(|id| drop(self.blobs.remove(id)));
+        for (id, bytes) in given {
+            let descriptor = descriptors.next().ok_or(WorkerError::Order("a blob without its descriptor"))?;
+            self.blobs.insert(*id, memory::map(&descriptor, *bytes)?);
+        }
+        Ok(())
+    }
+
+    /// The first of `runs`, as many as one report can tell of. The outer error ends the worker, the inner one an attempt.
+    fn attempts(
+        &mut self,
+        runs: Vec<Run<'_>>,
+        mut descriptors: impl Iterator<Item = OwnedFd>,
+    ) -> Result<Vec<Result<Execution, HostFault>>, WorkerError> {
+        let mut ended = Vec::with_capacity(runs.len());
+        let mut told = 0;
+        for run in runs {
+            let execution = self.attempt(run, &mut descriptors)?;
+            let log_bytes = |execution: &Execution| execution.log.iter().map(|line| line.text.len()).sum::<usize>();
+            told += execution.as_ref().map_or(0, |execution| execution.output.len() + log_bytes(execution));
+            if told > INLINE_BYTES && !ended.is_empty() {
+                break;
+            }
+            ended.push(execution);
+            // Its output may be in the window, where the next one's would go.
+            if told > INLINE_BYTES {
+                break;
+            }
+        }
+        Ok(ended)
+    }
+
     fn attempt(
         &mut self,
         run: Run<'_>,
-        descriptors: Vec<OwnedFd>,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
     ) -> Result<Result<Execution, HostFault>, WorkerError> {
-        run.forget.iter().for_each(|id| drop(self.blobs.remove(id)));
-        let mut descriptors = descriptors.into_iter();
-        let mut blobs = Vec::with_capacity(run.blobs.len());
-        for blob in &run.blobs {
-            if blob.here {
-                let descriptor = descriptors.next().ok_or(WorkerError::Order("a blob without its descriptor"))?;
-                self.blobs.insert(blob.id, memory::map(&descriptor, blob.bytes)?);
-            }
-            blobs.push(self.blobs.get(&blob.id).cloned().ok_or(WorkerError::Order("a blob that was never given"))?);
-        }
+        let never = WorkerError::Order("a blob that was never given");
+        let blobs = run.blobs.iter().map(|id| self.blobs.get(id).cloned()).collect::<Option<_>>().ok_or(never)?;
         let input = match run.input {
             Payload::Inline(bytes) => Bytes::copy_from_slice(bytes),
             Payload::Window(bytes) => self.input.take(bytes)?.into(),
@@ -127,6 +145,20 @@ impl Bench<'_> {
         };
         let gpu = RemoteGpu::new(Channel::new(line), Window::from_parts(window, window_bytes));
         Ok(self.sandbox.run_with_gpu(&self.kernel, attempt, Box::new(gpu)))
+    }
+
+    fn tell<'a>(&self, ended: &'a Result<Execution, HostFault>) -> Result<Result<Ran<'a>, Fault>, WorkerError> {
+        Ok(match ended {
+            Ok(execution) => Ok(Ran {
+                outcome: execution.outcome,
+                output: self.hand_over(&execution.output)?,
+                units: execution.units,
+                trace_root: execution.trace_root,
+                log: execution.log.iter().map(|line| (line.level.into(), Cow::Borrowed(line.text.as_str()))).collect(),
+                duration: execution.duration,
+            }),
+            Err(fault) => Err(fault.into()),
+        })
     }
 
     fn hand_over<'a>(&self, output: &'a [u8]) -> Result<Payload<'a>, WorkerError> {

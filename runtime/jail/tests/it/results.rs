@@ -1,11 +1,20 @@
 //! A jailed kernel computes what an unjailed one does.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use p2c2r_jail::Jail;
-use p2c2r_runtime::{Attempt, GpuPolicy, LogLevel, Sandbox, SandboxConfig};
-use p2c2r_signing::{Manifest, Outcome, TrapCode};
+use p2c2r_runtime::{Attempt, Execution, GpuPolicy, HostFault, LogLevel, Sandbox, SandboxConfig};
+use p2c2r_signing::{BlobId, Manifest, Outcome, TrapCode};
 
 use crate::kit::{ECHO, config, core, jail, load, manifest, module, run};
+
+/// All but how long it took.
+fn assert_same(one: &Execution, other: &Execution, about: &str) {
+    assert_eq!((one.outcome, &one.log), (other.outcome, &other.log), "{about}");
+    assert!(one.output == other.output, "{about}: {} and {} bytes", one.output.len(), other.output.len());
+    assert_eq!((one.units, one.trace_root), (other.units, other.trace_root), "{about}");
+}
 
 #[test]
 fn inside_and_outside_agree() {
@@ -46,14 +55,65 @@ fn inside_and_outside_agree() {
         for attempt in &attempts {
             let (in_there, out_here) =
                 (run(jail(), &inside, attempt).unwrap(), sandbox.run(&outside, attempt.clone()).unwrap());
-            let about = format!("{body}: {:?}", in_there.log);
-            assert_eq!(in_there.outcome, out_here.outcome, "{about}");
-            assert_eq!(in_there.output, out_here.output, "{about}");
-            assert_eq!(in_there.units, out_here.units, "{about}");
-            assert_eq!(in_there.trace_root, out_here.trace_root, "{about}");
-            assert_eq!(in_there.log, out_here.log, "{about}");
+            assert_same(&in_there, &out_here, body);
         }
     }
+}
+
+/// By its first byte: traps, spins, writes 40 KiB, or gives back its input and the first blob's first byte.
+const MANNERS: &str = r#"(drop (call $input_read (i32.const 0) (i32.const 0) (call $input_len)))
+    (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 116)) (then unreachable))
+    (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 115)) (then (loop (br 0))))
+    (call $log (i32.const 1) (i32.const 0) (call $input_len))
+    (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 108)) (then
+        (drop (call $output_write (i32.const 0) (i32.const 40960)))))
+    (if (i32.gt_u (call $blob_count) (i32.const 0)) (then
+        (drop (call $blob_read (i32.const 0) (i64.const 0) (i32.const 100) (i32.const 1)))
+        (drop (call $output_write (i32.const 100) (i32.const 1)))))
+    (drop (call $output_write (i32.const 0) (call $input_len)))"#;
+
+#[test]
+fn attempts_together_end_as_each_alone() {
+    let kernel = load(jail(), MANNERS);
+    let blob = |n: usize| vec![Bytes::from(vec![n as u8; 10])];
+    let attempts: Vec<(Attempt, Vec<BlobId>)> = (0..100)
+        .map(|n| {
+            let text = match n % 10 {
+                3 => "trap".to_owned(),
+                5 | 6 => format!("long {n}"),
+                7 => "x".repeat(10_000 * (n / 10)),
+                _ => format!("input {n}"),
+            };
+            let blobs = if n % 4 == 0 { blob(n % 7) } else { Vec::new() };
+            let ids = blobs.iter().map(|blob| BlobId::of(blob)).collect();
+            let max_units = if n == 42 { u64::MAX } else { 5 };
+            (Attempt { blobs, max_units, ..Attempt::new(text) }, ids)
+        })
+        .collect();
+    let results = jail().run_all(&kernel, &attempts);
+    assert_eq!(results.len(), attempts.len());
+    for ((attempt, ids), result) in attempts.iter().zip(results) {
+        let (together, alone) = (result.unwrap(), jail().run(&kernel, attempt, ids).unwrap());
+        assert_same(&together, &alone, &format!("{:?}", attempt.input));
+    }
+}
+
+#[test]
+fn one_that_does_not_end_takes_its_company_with_it_and_nobody_else() {
+    let kernel = load(jail(), MANNERS);
+    let deadline = Duration::from_millis(200);
+    let of = |inputs: &[&'static str]| -> Vec<(Attempt, Vec<BlobId>)> {
+        inputs.iter().map(|input| (Attempt { deadline, ..Attempt::new(*input) }, Vec::new())).collect()
+    };
+    let late = HostFault::Deadline { after: deadline };
+    for result in jail().run_all(&kernel, &of(&["a", "spin", "b"])) {
+        assert_eq!(result.unwrap_err(), late);
+    }
+    let patient = |(attempt, ids)| (Attempt { deadline: Duration::from_secs(60), ..attempt }, ids);
+    let again: Vec<_> = of(&["a", "b"]).into_iter().map(patient).collect();
+    let outputs: Vec<_> = jail().run_all(&kernel, &again).into_iter().map(|result| result.unwrap().output).collect();
+    assert_eq!(outputs, [b"a", b"b"]);
+    assert!(jail().run_all(&kernel, &[]).is_empty());
 }
 
 #[test]
