@@ -85,7 +85,7 @@ impl Reception {
         let fetches = self.fetches(sender.clone(), ServerToClient::Chunk);
         let arrival = Arrival::Client { conn, account, sender: sender.clone(), stop: stop.clone() };
         self.market.send(Event::Arrived(arrival)).await?;
-        let mut uploads = Some(Uploads::new(self.content.clone()));
+        let mut uploads = Some(Uploads::new(self.content.clone(), account));
         while let Some((message, payload)) = self.next(&mut receiver, &stop, &sender).await {
             match message {
                 ClientToServer::PutBlob { blob, total_bytes, offset } => {

@@ -20,7 +20,7 @@ use crate::certificate::{self, CertificateError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::Reception;
-use crate::content::Content;
+use crate::content::{Content, Room};
 use crate::files::{self, Readers, read_or_make, write_atomically};
 use crate::http::{self, AdminToken};
 use crate::ledger::Ledger;
@@ -148,7 +148,8 @@ impl Coordinator {
         let mut store = SqliteStore::open(&config.store_path(), &options)?;
         let snapshot = store.load()?;
         let archive = SqliteStore::open_read_only(&config.store_path())?;
-        let content = Content::open(data, config.content_bytes).map_err(|e| StartError::Content(e.to_string()))?;
+        let room = Room { all: config.content_bytes, account: config.account_blob_bytes };
+        let content = Content::open(data, room).map_err(|e| StartError::Content(e.to_string()))?;
         for kernel in &snapshot.kernels {
             if content.size(&Item::Kernel(kernel.module)).is_none() {
                 let (name, module) = (kernel.manifest.name.clone(), kernel.module);

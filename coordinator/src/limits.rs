@@ -45,6 +45,9 @@ pub const FETCHES_PER_CONNECTION: usize = 32;
 /// Tasks of one connection whose latency is being measured; more are served but not measured.
 pub const MEASURED_TASKS: usize = 4096;
 
+/// Bytes a blob counts at least in its account's quota: a block of the disk, and what is remembered of it.
+pub const BLOB_FLOOR_BYTES: u64 = 4 << 10;
+
 /// Nano-USD of one deposit (a million USD): a slip of the keyboard must not fill the store's integers.
 pub const DEPOSIT_NANO_USD: u64 = 1_000_000_000_000_000;
 

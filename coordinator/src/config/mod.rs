@@ -65,6 +65,8 @@ pub struct Config {
     pub drain_ms: u64,
     /// Bytes for kernels and blobs on disk.
     pub content_bytes: u64,
+    /// Bytes of the blobs one account may store.
+    pub account_blob_bytes: u64,
     /// Bytes the database may grow to; absent leaves it to the disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<u64>,

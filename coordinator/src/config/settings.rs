@@ -57,6 +57,9 @@ pub struct Settings {
     /// Bytes for kernels and blobs on disk [default: 16 GiB]
     #[arg(long, global = true, env = "P2C2R_CONTENT_BYTES", value_name = "BYTES")]
     pub content_bytes: Option<u64>,
+    /// Bytes of the blobs one account may store [default: 1 GiB]
+    #[arg(long, global = true, env = "P2C2R_ACCOUNT_BLOB_BYTES", value_name = "BYTES")]
+    pub account_blob_bytes: Option<u64>,
     /// Bytes the database may grow to [default: the disk]
     #[arg(long, global = true, env = "P2C2R_STORE_BYTES", value_name = "BYTES")]
     pub store_bytes: Option<u64>,
@@ -157,6 +160,7 @@ impl Settings {
             idle_ms: self.idle_ms.or(those.idle_ms),
             drain_ms: self.drain_ms.or(those.drain_ms),
             content_bytes: self.content_bytes.or(those.content_bytes),
+            account_blob_bytes: self.account_blob_bytes.or(those.account_blob_bytes),
             store_bytes: self.store_bytes.or(those.store_bytes),
             peer_share_percent: self.peer_share_percent.or(those.peer_share_percent),
             settle_every_ms: self.settle_every_ms.or(those.settle_every_ms),
@@ -198,6 +202,7 @@ impl Settings {
             idle_ms: within("idle_ms", self.idle_ms.unwrap_or(30_000), 1_000, 600_000)?,
             drain_ms: within("drain_ms", self.drain_ms.unwrap_or(10_000), 0, 600_000)?,
             content_bytes: self.content_bytes.unwrap_or(16 << 30),
+            account_blob_bytes: self.account_blob_bytes.unwrap_or(1 << 30),
             store_bytes: self.store_bytes,
             peer_share_percent: within(
                 "peer_share_percent",

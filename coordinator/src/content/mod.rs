@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use p2c2r_protocol::message::{Item, Refusal};
-use p2c2r_signing::{BlobId, ModuleId};
+use p2c2r_signing::{AccountId, BlobId, ModuleId};
 
+use crate::limits::BLOB_FLOOR_BYTES;
 pub(crate) use fetch::serve;
 pub(crate) use upload::{Piece, Uploads};
 
@@ -31,17 +32,34 @@ struct Inner {
     kernels: PathBuf,
     blobs: PathBuf,
     incoming: PathBuf,
-    /// Bytes all kernels and blobs may take.
-    capacity: u64,
+    room: Room,
     state: Mutex<State>,
     temporary: AtomicU64,
 }
 
-/// What is there, and how much of the capacity is taken or promised to uploads under way.
+/// How much may be stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes of all kernels and blobs.
+    pub(crate) all: u64,
+    /// Bytes of the blobs one account brought, each counted as [`BLOB_FLOOR_BYTES`] at least.
+    pub(crate) account: u64,
+}
+
+/// What is there, and how much of the room is taken or promised to uploads under way.
 #[derive(Debug, Default)]
 struct State {
-    items: BTreeMap<Item, u64>,
+    items: BTreeMap<Item, Stored>,
     used: u64,
+    accounts: BTreeMap<AccountId, u64>,
+}
+
+/// Something that is there.
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    bytes: u64,
+    /// Who brought it, if it is a blob.
+    owner: Option<AccountId>,
 }
 
 /// Why something is not stored.
@@ -57,6 +75,16 @@ pub(crate) enum ContentError {
         /// The bound.
         capacity: u64,
     },
+    /// The account has no room left.
+    #[error("{bytes} bytes do not fit: {used} of the {quota} bytes for this account's blobs are taken")]
+    AccountFull {
+        /// Asked for.
+        bytes: u64,
+        /// Taken.
+        used: u64,
+        /// The bound.
+        quota: u64,
+    },
     /// The disk failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -70,7 +98,7 @@ pub(crate) enum ContentError {
 impl ContentError {
     pub(crate) const fn refusal(&self) -> Refusal {
         match self {
-            Self::Full { .. } => Refusal::Limit,
+            Self::Full { .. } | Self::AccountFull { .. } => Refusal::Limit,
             Self::Io { .. } => Refusal::Unavailable,
         }
     }
@@ -81,12 +109,12 @@ impl Content {
     ///
     /// # Errors
     /// If the folder cannot be read or written.
-    pub(crate) fn open(data: &Path, capacity: u64) -> Result<Self, ContentError> {
+    pub(crate) fn open(data: &Path, room: Room) -> Result<Self, ContentError> {
         let inner = Inner {
             kernels: data.join("kernels"),
             blobs: data.join("blobs"),
             incoming: data.join("incoming"),
-            capacity,
+            room,
             state: Mutex::default(),
             temporary: AtomicU64::new(0),
         };
@@ -98,20 +126,25 @@ impl Content {
             fs::remove_file(&path).map_err(at(&path))?;
         }
         let content = Self(Arc::new(inner));
-        content.take_in(&content.0.kernels, |name| name.parse().ok().map(Item::Kernel))?;
-        content.take_in(&content.0.blobs, |name| name.parse().ok().map(Item::Blob))?;
+        content.take_in(&content.0.kernels, None, |name| name.parse().ok().map(Item::Kernel))?;
+        for (owner, folder) in entries(&content.0.blobs, |name| name.parse::<AccountId>().ok())? {
+            content.take_in(&folder, Some(owner), |name| name.parse().ok().map(Item::Blob))?;
+        }
         Ok(content)
     }
 
-    fn take_in(&self, folder: &Path, item: impl Fn(&str) -> Option<Item>) -> Result<(), ContentError> {
-        for entry in fs::read_dir(folder).map_err(at(folder))? {
-            let path = entry.map_err(at(folder))?.path();
-            let Some(item) = path.file_name().and_then(|name| item(name.to_str()?)) else { continue };
+    fn take_in(
+        &self,
+        folder: &Path,
+        owner: Option<AccountId>,
+        item: impl Fn(&str) -> Option<Item>,
+    ) -> Result<(), ContentError> {
+        for (item, path) in entries(folder, item)? {
             let (hash, bytes) = hash_file(&path)?;
             if hash == *hash_of(&item) {
                 let mut state = self.state();
-                state.items.insert(item, bytes);
-                state.used = state.used.saturating_add(bytes);
+                state.items.insert(item, Stored { bytes, owner });
+                state.take(bytes, owner);
             } else {
                 let aside = path.with_extension("damaged");
                 tracing::error!(file = %path.display(), "content does not match its name; moved aside");
@@ -123,7 +156,7 @@ impl Content {
 
     /// Bytes of `item`, if it is here.
     pub(crate) fn size(&self, item: &Item) -> Option<u64> {
-        self.state().items.get(item).copied()
+        self.state().items.get(item).map(|stored| stored.bytes)
     }
 
     /// Every blob that is here.
@@ -147,13 +180,15 @@ impl Content {
             return Ok(());
         }
         let total = bytes.len() as u64;
-        self.reserve(total)?;
+        self.reserve(total, None)?;
         let stored = self.temporary().and_then(|(path, mut file)| {
             let written = file.write_all(bytes).map_err(at(&path));
             // Whatever is left is thrown away at the next start.
-            written.and_then(|()| self.finish(&file, &path, item, total)).inspect_err(|_| drop(fs::remove_file(&path)))
+            written
+                .and_then(|()| self.finish(&file, &path, item, Stored { bytes: total, owner: None }))
+                .inspect_err(|_| drop(fs::remove_file(&path)))
         });
-        stored.inspect_err(|_| self.release(total))
+        stored.inspect_err(|_| self.release(total, None))
     }
 
     /// Up to `max` bytes of `item` from `offset`, with its whole size; `None` if it is not here. Blocks.
@@ -161,8 +196,8 @@ impl Content {
     /// # Errors
     /// If the file cannot be read.
     pub(crate) fn read(&self, item: &Item, offset: u64, max: usize) -> Result<Option<(Vec<u8>, u64)>, ContentError> {
-        let Some(total) = self.size(item) else { return Ok(None) };
-        let path = self.path(item);
+        let Some(Stored { bytes: total, owner }) = self.state().items.get(item).copied() else { return Ok(None) };
+        let path = self.path(item, owner);
         let mut file = File::open(&path).map_err(at(&path))?;
         file.seek(SeekFrom::Start(offset.min(total))).map_err(at(&path))?;
         let mut bytes = Vec::with_capacity(usize::try_from(total - offset.min(total)).unwrap_or(max).min(max));
@@ -170,10 +205,12 @@ impl Content {
         Ok(Some((bytes, total)))
     }
 
-    fn path(&self, item: &Item) -> PathBuf {
+    /// Blobs lie in a folder of the account that brought them first.
+    fn path(&self, item: &Item, owner: Option<AccountId>) -> PathBuf {
+        let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
         match item {
             Item::Kernel(module) => self.0.kernels.join(module.to_string()),
-            Item::Blob(blob) => self.0.blobs.join(blob.to_string()),
+            Item::Blob(blob) => self.0.blobs.join(owner).join(blob.to_string()),
         }
     }
 
@@ -184,38 +221,49 @@ impl Content {
         Ok((path, file))
     }
 
-    fn reserve(&self, bytes: u64) -> Result<(), ContentError> {
+    fn reserve(&self, bytes: u64, owner: Option<AccountId>) -> Result<(), ContentError> {
         let mut state = self.state();
-        let (used, capacity) = (state.used, self.0.capacity);
-        match used.checked_add(bytes).filter(|sum| *sum <= capacity) {
-            Some(sum) => state.used = sum,
-            None => return Err(ContentError::Full { bytes, used, capacity }),
+        let Room { all: capacity, account: quota } = self.0.room;
+        let used = owner.and_then(|owner| state.accounts.get(&owner).copied()).unwrap_or(0);
+        if owner.is_some() && used.saturating_add(charged(bytes)) > quota {
+            return Err(ContentError::AccountFull { bytes, used, quota });
         }
+        let used = state.used;
+        if used.saturating_add(bytes) > capacity {
+            return Err(ContentError::Full { bytes, used, capacity });
+        }
+        state.take(bytes, owner);
         Ok(())
     }
 
-    fn release(&self, bytes: u64) {
-        let mut state = self.state();
-        state.used = state.used.saturating_sub(bytes);
+    fn release(&self, bytes: u64, owner: Option<AccountId>) {
+        self.state().give_back(bytes, owner);
     }
 
     /// Gives a whole file its name. What was reserved for it is its own from then on.
-    fn finish(&self, file: &File, temporary: &Path, item: Item, bytes: u64) -> Result<(), ContentError> {
-        let path = self.path(&item);
+    fn finish(&self, file: &File, temporary: &Path, item: Item, stored: Stored) -> Result<(), ContentError> {
+        let path = self.path(&item, stored.owner);
         file.sync_all().map_err(at(temporary))?;
-        fs::rename(temporary, &path).map_err(at(&path))?;
         if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(at(folder))?;
+            fs::rename(temporary, &path).map_err(at(&path))?;
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
         }
-        if self.state().items.insert(item, bytes).is_some() {
-            // Two connections brought the same blob at once.
-            self.release(bytes);
+        let mut state = self.state();
+        if let Some(other) = state.items.insert(item, stored) {
+            // Two connections brought the same blob at once. If two accounts did, the file of the first is a second copy.
+            state.give_back(other.bytes, other.owner);
+            drop(state);
+            if other.owner != stored.owner {
+                let copy = self.path(&item, other.owner);
+                fs::remove_file(&copy).map_err(at(&copy))?;
+            }
         }
         Ok(())
     }
 
-    fn discard(&self, temporary: &Path, reserved: u64) {
-        self.release(reserved);
+    fn discard(&self, temporary: &Path, reserved: u64, owner: Option<AccountId>) {
+        self.release(reserved, owner);
         // Whatever is left is thrown away at the next start.
         let _ = fs::remove_file(temporary);
     }
@@ -224,6 +272,45 @@ impl Content {
         // No code panics while it holds the lock, so a poisoned state is still a consistent one.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    fn take(&mut self, bytes: u64, owner: Option<AccountId>) {
+        self.used = self.used.saturating_add(bytes);
+        if let Some(owner) = owner {
+            let used = self.accounts.entry(owner).or_default();
+            *used = used.saturating_add(charged(bytes));
+        }
+    }
+
+    fn give_back(&mut self, bytes: u64, owner: Option<AccountId>) {
+        self.used = self.used.saturating_sub(bytes);
+        if let Some(owner) = owner
+            && let Some(used) = self.accounts.get_mut(&owner)
+        {
+            *used = used.saturating_sub(charged(bytes));
+            if *used == 0 {
+                self.accounts.remove(&owner);
+            }
+        }
+    }
+}
+
+/// What a blob counts in its account's quota.
+fn charged(bytes: u64) -> u64 {
+    bytes.max(BLOB_FLOOR_BYTES)
+}
+
+/// What a folder has of a kind; other names are left alone.
+fn entries<T>(folder: &Path, kind: impl Fn(&str) -> Option<T>) -> Result<Vec<(T, PathBuf)>, ContentError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
+        if let Some(item) = path.file_name().and_then(|name| kind(name.to_str()?)) {
+            found.push((item, path));
+        }
+    }
+    Ok(found)
 }
 
 fn hash_of(item: &Item) -> &[u8; 32] {

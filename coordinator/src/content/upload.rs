@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use p2c2r_protocol::limits::{BLOB_BYTES, CHUNK_BYTES};
 use p2c2r_protocol::message::{Item, Refusal};
-use p2c2r_signing::BlobId;
+use p2c2r_signing::{AccountId, BlobId};
 
-use super::{Content, ContentError};
+use super::{Content, ContentError, Stored};
 
 /// One chunk as it came.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) type Answer = Option<Result<(), (Refusal, String)>>;
 #[derive(Debug)]
 pub(crate) struct Uploads {
     content: Content,
+    /// Whose connection it is.
+    owner: AccountId,
     current: Option<Upload>,
     /// Chunks that follow an answer were sent before it arrived: they are skipped until the blob starts again.
     answered: Option<BlobId>,
@@ -35,6 +37,7 @@ pub(crate) struct Uploads {
 #[derive(Debug)]
 struct Upload {
     content: Content,
+    owner: AccountId,
     blob: BlobId,
     total: u64,
     written: u64,
@@ -45,8 +48,8 @@ struct Upload {
 }
 
 impl Uploads {
-    pub(crate) const fn new(content: Content) -> Self {
-        Self { content, current: None, answered: None }
+    pub(crate) const fn new(content: Content, owner: AccountId) -> Self {
+        Self { content, owner, current: None, answered: None }
     }
 
     /// Takes a chunk. Blocks on the disk.
@@ -77,7 +80,7 @@ impl Uploads {
         if *offset == 0 {
             self.answered = None;
             self.current = None;
-            self.current = Some(Upload::begin(&self.content, *blob, *total_bytes).map_err(refuse)?);
+            self.current = Some(Upload::begin(&self.content, self.owner, *blob, *total_bytes).map_err(refuse)?);
         }
         let Some(upload) = self.current.as_mut().filter(|u| u.blob == *blob && u.total == *total_bytes) else {
             return Err((
@@ -115,11 +118,11 @@ fn refuse(error: ContentError) -> (Refusal, String) {
 }
 
 impl Upload {
-    fn begin(content: &Content, blob: BlobId, total: u64) -> Result<Self, ContentError> {
-        content.reserve(total)?;
-        let (path, file) = content.temporary().inspect_err(|_| content.release(total))?;
+    fn begin(content: &Content, owner: AccountId, blob: BlobId, total: u64) -> Result<Self, ContentError> {
+        content.reserve(total, Some(owner))?;
+        let (path, file) = content.temporary().inspect_err(|_| content.release(total, Some(owner)))?;
         let (content, hasher) = (content.clone(), blake3::Hasher::new());
-        Ok(Self { content, blob, total, written: 0, path, file, hasher, finished: false })
+        Ok(Self { content, owner, blob, total, written: 0, path, file, hasher, finished: false })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), ContentError> {
@@ -130,7 +133,8 @@ impl Upload {
     }
 
     fn finish(&mut self) -> Result<(), ContentError> {
-        self.content.finish(&self.file, &self.path, Item::Blob(self.blob), self.total)?;
+        let stored = Stored { bytes: self.total, owner: Some(self.owner) };
+        self.content.finish(&self.file, &self.path, Item::Blob(self.blob), stored)?;
         self.finished = true;
         Ok(())
     }
@@ -139,14 +143,26 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if !self.finished {
-            self.content.discard(&self.path, self.total);
+            self.content.discard(&self.path, self.total, Some(self.owner));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
+    use super::super::Room;
     use super::*;
+    use crate::limits::BLOB_FLOOR_BYTES;
+
+    const ACCOUNT: AccountId = AccountId::from_bytes([1; 16]);
+    const OTHER: AccountId = AccountId::from_bytes([2; 16]);
+
+    /// Room for two small blobs of an account.
+    fn open(folder: &TempDir, all: u64) -> Result<Content, ContentError> {
+        Content::open(folder.path(), Room { all, account: 2 * BLOB_FLOOR_BYTES })
+    }
 
     fn check(uploads: &mut Uploads, blob: BlobId, total_bytes: u64, offset: u64, bytes: &[u8]) -> Answer {
         uploads.take(&Piece { blob, total_bytes, offset, bytes: Bytes::copy_from_slice(bytes) })
@@ -160,8 +176,8 @@ mod tests {
     #[test]
     fn a_blob_arrives_in_chunks_and_is_there_after_a_restart() {
         let folder = tempfile::tempdir().expect("a folder");
-        let content = Content::open(folder.path(), 100).expect("opens");
-        let mut uploads = Uploads::new(content.clone());
+        let content = open(&folder, 100).expect("opens");
+        let mut uploads = Uploads::new(content.clone(), ACCOUNT);
         let blob = BlobId::of(b"hello world");
         assert!(check(&mut uploads, blob, 11, 0, b"hello ").is_none());
         assert_eq!(content.size(&Item::Blob(blob)), None, "not before it is whole");
@@ -173,7 +189,7 @@ mod tests {
         assert_eq!(content.read(&Item::Blob(blob), 6, 3).expect("reads"), Some((b"wor".to_vec(), 11)));
         assert_eq!(content.read(&Item::Blob(blob), 99, 3).expect("reads"), Some((Vec::new(), 11)));
         drop((uploads, content));
-        let again = Content::open(folder.path(), 100).expect("opens");
+        let again = open(&folder, 100).expect("opens");
         assert_eq!(again.size(&Item::Blob(blob)), Some(11));
         assert_eq!(again.used(), 11);
     }
@@ -181,8 +197,8 @@ mod tests {
     #[test]
     fn each_broken_rule_is_named_and_frees_what_was_reserved() {
         let folder = tempfile::tempdir().expect("a folder");
-        let content = Content::open(folder.path(), 20).expect("opens");
-        let mut uploads = Uploads::new(content.clone());
+        let content = open(&folder, 20).expect("opens");
+        let mut uploads = Uploads::new(content.clone(), ACCOUNT);
         let blob = BlobId::of(b"hello world");
         refusal(check(&mut uploads, blob, 11, 6, b"world"), "not begun at offset 0");
         refusal(check(&mut uploads, blob, 21, 0, b"hello"), "21 bytes do not fit: 0 of the 20");
@@ -208,14 +224,63 @@ mod tests {
     #[test]
     fn damaged_content_is_moved_aside() {
         let folder = tempfile::tempdir().expect("a folder");
-        let content = Content::open(folder.path(), 100).expect("opens");
+        let content = open(&folder, 100).expect("opens");
         let module = p2c2r_signing::ModuleId::of(b"kernel");
         content.put_kernel(module, b"kernel").expect("stores");
         content.put_kernel(module, b"kernel").expect("twice is once");
         assert_eq!(content.used(), 6);
         std::fs::write(folder.path().join("kernels").join(module.to_string()), b"kernal").expect("writes");
-        let again = Content::open(folder.path(), 100).expect("opens");
+        let again = open(&folder, 100).expect("opens");
         assert_eq!(again.size(&Item::Kernel(module)), None);
         again.put_kernel(module, b"kernel").expect("stores again");
+    }
+
+    #[test]
+    fn an_account_has_a_share_and_no_more_also_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |content: &Content, owner: AccountId, bytes: &[u8]| {
+            let mut uploads = Uploads::new(content.clone(), owner);
+            check(&mut uploads, BlobId::of(bytes), bytes.len() as u64, 0, bytes).expect("answered")
+        };
+        let content = open(&folder, 1 << 20).expect("opens");
+        put(&content, ACCOUNT, b"one").expect("fits");
+        // An upload under way counts.
+        let mut begun = Uploads::new(content.clone(), ACCOUNT);
+        assert!(check(&mut begun, BlobId::of(b"two"), 3, 0, b"t").is_none());
+        refusal(
+            Some(put(&content, ACCOUNT, b"three")),
+            "5 bytes do not fit: 8192 of the 8192 bytes for this account's",
+        );
+        drop(begun);
+        put(&content, ACCOUNT, &[7; 4096]).expect("fits again");
+        put(&content, ACCOUNT, b"one").expect("it is there");
+        put(&content, OTHER, b"three").expect("another account");
+        put(&content, OTHER, b"one").expect("it is there, at nobody's cost");
+        put(&content, OTHER, b"four").expect("so this fits");
+        let again = open(&folder, 1 << 20).expect("opens");
+        assert_eq!((again.used(), again.blobs().len()), (3 + 4096 + 5 + 4, 4));
+        for owner in [ACCOUNT, OTHER] {
+            refusal(Some(put(&again, owner, b"five")), "8192 of the 8192");
+        }
+        put(&again, AccountId::from_bytes([3; 16]), b"five").expect("a third account");
+    }
+
+    #[test]
+    fn two_accounts_that_bring_the_same_blob_at_once_leave_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let content = open(&folder, 100).expect("opens");
+        let mut both = [ACCOUNT, OTHER].map(|owner| Uploads::new(content.clone(), owner));
+        let blob = BlobId::of(b"same");
+        assert!(both.iter_mut().all(|uploads| check(uploads, blob, 4, 0, b"sa").is_none()));
+        // Both are past the look whether it is there; the second to finish stays.
+        for uploads in &mut both {
+            let upload = uploads.current.as_mut().expect("under way");
+            upload.write(b"me").expect("writes");
+            upload.finish().expect("stores");
+        }
+        assert_eq!(content.used(), 4);
+        assert_eq!(content.read(&Item::Blob(blob), 0, 9).expect("reads"), Some((b"same".to_vec(), 4)));
+        drop((both, content));
+        assert_eq!(open(&folder, 100).expect("opens").used(), 4);
     }
 }

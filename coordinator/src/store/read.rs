@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use p2c2r_core::record::{
-    DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, RECENT_SETTLEMENTS, SettlementRecord, Snapshot,
+    DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, RECENT_SETTLEMENTS, SettledExecution,
+    SettlementRecord, Snapshot,
 };
 use p2c2r_core::{CommitId, Millis};
 use p2c2r_protocol::Credits;
+use p2c2r_signing::merkle::Tree;
 use p2c2r_signing::{AccountId, Digest, Manifest, ModuleId, PublicKey, SessionId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -98,9 +100,14 @@ fn settlement(row: &Row<'_>) -> Result<SettlementRecord, StoreError> {
     let bytes = row.get_ref(8)?.as_blob().map_err(rusqlite::Error::from)?;
     let executions_detail = detail::decode(bytes)
         .map_err(|problem| Damage::Row { table: "settlements", problem: format!("batch {batch}: {problem}") })?;
+    let stored = Digest::from_bytes(row.get(1)?);
+    let found = Tree::new(executions_detail.iter().map(SettledExecution::leaf)).root();
+    if found != stored {
+        return Err(Damage::Root { batch, stored, found }.into());
+    }
     Ok(SettlementRecord {
         batch,
-        root: Digest::from_bytes(row.get(1)?),
+        root: stored,
         tasks: unsigned(row, 2)?,
         executions: unsigned(row, 3)?,
         charged: Credits::from_nano_usd(unsigned(row, 4)?),

@@ -50,6 +50,16 @@ pub enum Damage {
         /// The sum.
         sum: i128,
     },
+    /// The executions of a settlement are not those it was signed off with.
+    #[error("settlement {batch}: the root of its executions is {found}, stored is {stored}")]
+    Root {
+        /// Which.
+        batch: u64,
+        /// In the table.
+        stored: Digest,
+        /// By its executions.
+        found: Digest,
+    },
     /// A row that does not decode.
     #[error("table {table}: {problem}")]
     Row {

@@ -50,11 +50,14 @@ fn damaged(change: &str) -> Damage {
     let mut commits = source.deposit(account(1), 5_000, "a");
     commits.extend(source.deposit(account(2), 300, "b"));
     commits.extend(source.open_session(account(1), 1, 1_000));
+    let id = CommitId(commits.last().expect("some").id.0 + 1);
+    commits.push(Commit { id, records: vec![settlement(1, SessionId::from_bytes([1; 16]), 0, 3)] });
     let mut store = open(&path);
     store.apply(&commits).expect("applies");
     drop(store);
     let raw = rusqlite::Connection::open(&path).expect("opens");
-    raw.execute_batch("DROP TRIGGER journal_keeps_its_lines; DROP TRIGGER journal_loses_no_line;").expect("dropped");
+    let triggers = ["journal_keeps_its_lines", "journal_loses_no_line", "settlements_keep_their_lines"];
+    triggers.iter().for_each(|name| raw.execute_batch(&format!("DROP TRIGGER {name}")).expect("dropped"));
     raw.execute_batch(change).expect("changed");
     drop(raw);
     match open(&path).load().expect_err("damage is found") {
@@ -75,6 +78,11 @@ fn damage_is_found_and_named() {
     );
     let cut = damaged("DELETE FROM journal WHERE line = 3");
     assert!(matches!(cut, Damage::Balance { .. }), "the end is missing, so balances are not what it says: {cut}");
+    let root = damaged("UPDATE settlements SET root = zeroblob(32)");
+    assert!(matches!(root, Damage::Root { batch: 1, .. }), "{root}");
+    let last = "(SELECT substr(detail, 1, length(detail) - 1) || x'7f' FROM settlements)";
+    let execution = damaged(&format!("UPDATE settlements SET detail = CAST({last} AS BLOB)"));
+    assert!(matches!(execution, Damage::Root { batch: 1, .. }), "{execution}");
 }
 
 #[test]
