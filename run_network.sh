@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Builds P2C2R and runs a whole network on this machine: coordinator, three peers, a client, then a lying peer.
-# Arguments go to the demo: --json FILE, --keep, --quick, --port N, --help.
+# Arguments go to the demo: --json FILE, --keep, --quick, --attack NAME, --port N, --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 case " $* " in *" --help "* | *" -h "*)
-    echo "usage: ./run_network.sh [--json FILE] [--keep] [--quick] [--port N] [--dir DIR]"
+    echo "usage: ./run_network.sh [--json FILE] [--keep] [--quick] [--attack NAME [--tasks N]] [--port N] [--dir DIR]"
     echo "  --json FILE  write the figures to FILE"
     echo "  --keep       leave the network running until Ctrl-C"
     echo "  --quick      a smaller workload"
+    echo "  --attack NAME  many small tasks among four honest and two cheating peers instead: liar, lazy, sleeper, strategic,"
+    echo "                 copier, sybil, ring, bit-flipper, slow-loris or hoarder; --tasks N of them (default: 3000)"
     echo "  --port N     the coordinator's port (default: a free one)"
     echo "  --dir DIR    keys, stores, logs and picture (default: target/network; emptied first)"
     exit 0

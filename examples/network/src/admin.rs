@@ -45,6 +45,8 @@ pub struct PeerFigures {
     pub votes_outvoted: u64,
     /// Whether it is connected and has offered work.
     pub ready: bool,
+    /// Whether it gets no work for having been wrong.
+    pub suspended: bool,
 }
 
 /// Totals of the settlements.

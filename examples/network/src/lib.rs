@@ -1,10 +1,11 @@
 //! The demo network: everything `./run_network.sh` does besides building. Three programs share this library: `network`
-//! starts the processes and audits the books, `demo-client` is a game's stand-in, `liar-peer` is a peer that cheats.
+//! starts the processes and audits the books, `demo-client` is a game's stand-in, `cheat-peer` is a peer that cheats.
 //!
 //! Reading order: [`workload`] (what the client asks for), [`figures`] (what is reported), [`network`] (keys,
-//! coordinator and peers), [`admin`] (the operator's side), [`audit`] (the books, computed a second time), [`processes`].
+//! coordinator and peers), [`attack`] (what cheating comes to), [`admin`] (the operator's side), [`audit`] (the books, computed a second time), [`processes`].
 
 pub mod admin;
+pub mod attack;
 pub mod audit;
 pub mod figures;
 pub mod network;

@@ -14,8 +14,10 @@ use clap::Parser;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use p2c2r_example_network::admin::{Report, SettledExecution};
+use p2c2r_example_network::attack::{self, Attack};
 use p2c2r_example_network::audit;
 use p2c2r_example_network::figures::{ClientRecord, Figures, Latency, PeerLine, Progress, TaskEnd, TaskRecord};
 use p2c2r_example_network::network::{Network, Options, Peer, START, UnsignedKernel, strings, utf8};
@@ -53,6 +55,12 @@ struct Args {
     /// Write the figures to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Instead of the demo, run many small tasks among peers of which some cheat in this way.
+    #[arg(long, value_name = "NAME")]
+    attack: Option<Attack>,
+    /// Tasks under the attack.
+    #[arg(long, default_value_t = 3000, requires = "attack")]
+    tasks: u64,
     /// Leave the network running until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -61,7 +69,10 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let demo = Demo::start(&args)?;
-    let held = demo.play();
+    let held = match args.attack {
+        Some(attack) => demo.under(attack),
+        None => demo.play(),
+    };
     if let Err(error) = &held {
         println!("\nFAILED: {error:#}\nlogs: {}", demo.network.logs.display());
     }
@@ -126,7 +137,9 @@ impl<'a> Demo<'a> {
 
         step("act 2: a liar takes the place of peer-3");
         peers.pop().context("there are three peers")?.process.stop()?;
-        peers.push(self.network.start_peer("liar", "liar-peer", &["--workers", "1"])?);
+        let accomplices = self.network.dir().join("accomplices");
+        let cheat = ["--workers", "1", "--attack", "liar", "--accomplices", utf8(&accomplices)?];
+        peers.push(self.network.start_peer("liar", "cheat-peer", &cheat)?);
         let liars = BTreeSet::from([peers[2].key]);
         names.push(("liar".to_owned(), peers[2].key));
         self.network.wait_ready(&mut peers)?;
@@ -144,10 +157,7 @@ impl<'a> Demo<'a> {
         let executions = self.network.admin.settlements()?;
         let figures = figures(&records, first.image, &report, &executions, &names);
         print_tables(&records, &figures, &executions);
-        if let Some(file) = &self.args.json {
-            std::fs::write(file, serde_json::to_vec_pretty(&figures)?)
-                .with_context(|| format!("writing {}", file.display()))?;
-        }
+        self.write(&figures)?;
         check(&records, &figures, &report, &executions, &liars)?;
         println!(
             "\nledger balanced: client {} = peers {} + platform {} nano-USD",
@@ -159,6 +169,24 @@ impl<'a> Demo<'a> {
             println!("picture: {image}");
         }
         Ok(())
+    }
+
+    /// The network under attack instead.
+    fn under(&self, attack: Attack) -> Result<()> {
+        step(&format!("under attack: {}", attack.name()));
+        let figures = attack::run(&self.network, &self.client_key, attack, self.args.tasks)?;
+        let mut lines = table(&["", &attack.name()]);
+        for (what, value) in figures.lines() {
+            lines.add_row(vec![what.to_owned(), value]);
+        }
+        align(&mut lines);
+        println!("{lines}");
+        self.write(&figures)
+    }
+
+    fn write(&self, figures: &impl Serialize) -> Result<()> {
+        let Some(file) = &self.args.json else { return Ok(()) };
+        std::fs::write(file, serde_json::to_vec_pretty(figures)?).with_context(|| format!("writing {}", file.display()))
     }
 
     /// Runs the demo client to its end, showing its progress.

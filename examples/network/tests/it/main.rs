@@ -1,6 +1,7 @@
 //! The project as a whole, from the outside: its programs as processes, its kernels as built.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod attack;
 mod demo;
 mod kernels;
 
