@@ -11,7 +11,9 @@ use crate::{built, root};
 fn under(attack: &str, tasks: u64) -> Value {
     let network = Path::new(env!("CARGO_BIN_EXE_network"));
     let (bin, kernels) = (network.parent().unwrap(), root().join("target/kernels"));
-    ["p2c2r-coordinator", "p2c2r-peer", "p2c2r-worker"].map(|program| built(bin.join(program)));
+    for program in ["p2c2r-coordinator", "p2c2r-peer", "p2c2r-worker"] {
+        built(bin.join(program));
+    }
     built(kernels.join("npc.wasm"));
     let dir = tempfile::tempdir().unwrap();
     let json = dir.path().join("figures.json");
