@@ -68,6 +68,13 @@ pub struct Rewritten {
     has_trap: bool,
 }
 
+/// [`Rewritten`] in one more respect: part of its workgroups can be run by themselves.
+#[derive(Debug, Clone)]
+pub struct Sliced {
+    module: Module,
+    asks: rewrite::Asks,
+}
+
 impl Shader {
     /// Parses, validates, analyses and rewrites `wgsl`.
     ///
@@ -147,5 +154,42 @@ impl Rewritten {
     #[must_use]
     pub const fn has_trap(&self) -> bool {
         self.has_trap
+    }
+
+    /// The same, to be run in slices: boxes of workgroups, each a dispatch of its own.
+    ///
+    /// # Errors
+    /// A [`Finding`] without a place if naga does not take the result: a bug of ours, or of naga's.
+    pub fn sliced(&self) -> Result<Sliced, Finding> {
+        let nowhere = |problem: refusal::Problem| Finding { place: None, reason: problem.reason };
+        let (module, asks) = rewrite::slice(&self.module).map_err(nowhere)?;
+        Ok(Sliced { module, asks })
+    }
+}
+
+impl Sliced {
+    /// For `wgpu::ShaderSource::Naga`, or a back end of naga.
+    #[must_use]
+    pub const fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_module(self) -> Module {
+        self.module
+    }
+
+    /// Whether a uniform buffer of [`limits::SLICE_BYTES`] is bound at [`limits::SLICE_BINDING`]. A shader that does not
+    /// ask where it is has none: all its workgroups are alike.
+    #[must_use]
+    pub const fn has_place(&self) -> bool {
+        self.asks.offset || self.asks.total
+    }
+
+    /// Whether it looks at the second half of that buffer.
+    #[must_use]
+    pub const fn asks_total(&self) -> bool {
+        self.asks.total
     }
 }

@@ -10,6 +10,13 @@ pub const BINDING_INDEX: u32 = 14;
 /// Binding, in group 0, of the word that a rewritten shader sets when an invocation runs out of its loop budget.
 pub const TRAP_BINDING: u32 = 15;
 
+/// Binding, in group 0, of the uniform buffer that tells a sliced shader which of its workgroups are run.
+pub const SLICE_BINDING: u32 = 16;
+
+/// Bytes of that buffer: workgroups before the slice along x, y and z, a word of padding, then those of the whole dispatch,
+/// and another.
+pub const SLICE_BYTES: u32 = 32;
+
 /// Iterations of loops without a barrier that one invocation may run in a dispatch, all of them together. Lavapipe silently
 /// ends a shader's loops after 65,535 iterations: with [`LOOP_ROUNDS`] this stays under it, so that an endless loop ends by
 /// our hand and the same everywhere. The raytrace kernel's bound is 33,864.

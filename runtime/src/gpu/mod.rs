@@ -13,6 +13,9 @@
 //! Shaders are analysed and rewritten by `p2c2r_shader` before a driver sees them. An invocation that uses up its loop budget
 //! sets a word that is looked at when results are next waited for; that ends the attempt with [`GpuStop::Trap`], a vote.
 //!
+//! A dispatch that would keep the device for long is cut into slices, each a submission of its own: some workgroups now, some
+//! later, with the same result. Between two of them the attempt may end: its deadline passed, it was called off, or trapped.
+//!
 //! Not here: limits on time other than those budgets and the deadline of the attempt (work that takes longer is waited for
 //! until then, and its device is given up).
 
@@ -26,12 +29,17 @@ mod pipeline;
 mod probe;
 mod session;
 mod shader;
+mod slice;
+#[cfg(test)]
+mod sliced;
+mod until;
 
 pub use adapter::{Gpu, GpuInfo, GpuOptions};
 pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
 pub use pipeline::{Shaders, check_shaders};
 pub use session::GpuSession;
+pub use until::Until;
 
 /// The status of a call that did what was asked.
 pub use p2c2r_abi::status::OK;

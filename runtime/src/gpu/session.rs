@@ -1,40 +1,45 @@
 //! One attempt on the GPU.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use p2c2r_abi::status;
 use p2c2r_signing::{Digest, manifest};
 
 use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
-use super::device::{Device, Staging};
+use super::device::{Device, Staging, Submitted};
 use super::fault::{GpuFault, GpuStop};
 use super::handle::Table;
 use super::limits::{
-    BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, TRAP_BINDING, UNSETTLED_BYTES, WORKGROUPS_PER_DIMENSION,
+    BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES,
+    WORKGROUPS_PER_DIMENSION,
 };
-use super::pipeline::{Compiled, Shaders};
+use super::pipeline::{Compiled, Pipeline, Shaders};
 use super::shader::Shader;
+use super::slice::{Grid, Slice};
+use super::until::Until;
 
 const TRACE_DOMAIN: &str = "P2C2R 2026-11-23 gpu buffers v1";
 
-/// One attempt on an adapter of this process; what it holds is freed with it. Work may still be running when a dispatch
-/// returns; reading and the trace wait for it, no longer than the deadline.
+/// One attempt on an adapter of this process; what it holds is freed with it. Work, or the last slice of it, may still be
+/// running when a dispatch returns; reading and the trace wait for it, no longer than the deadline.
 pub struct GpuSession {
     device: Arc<Device>,
     shaders: Shaders,
     compiled: Arc<Compiled>,
     limits: manifest::Gpu,
-    deadline: Instant,
+    until: Until,
     buffers: Table<Buffer>,
     live_bytes: u64,
     dispatches: u32,
     /// Bytes uploaded or dropped since the device was last waited for.
     unsettled_bytes: u64,
     /// The last submission not yet waited for.
-    running: Option<wgpu::SubmissionIndex>,
+    running: Option<Running>,
     staging: Staging,
+    /// Where the slice is that runs, with what the buffer holds; there from the first dispatch that asks on.
+    place: Option<(wgpu::Buffer, [u32; 8])>,
     /// Set by shaders that run out of their loop budget; there from the first dispatch of one with loops on.
     trap: Option<wgpu::Buffer>,
     trapped: bool,
@@ -45,25 +50,38 @@ struct Buffer {
     bytes: u64,
 }
 
+/// Work that the device was given.
+struct Running {
+    submitted: Submitted,
+    /// Workgroups of the shader of this index, if it was a dispatch.
+    slice: Option<(usize, u64)>,
+}
+
 impl GpuSession {
     /// A session with no buffers. Opens a fresh device if the last one was lost, and compiles `shaders` for it.
     ///
     /// # Errors
     /// [`GpuFault`] if there is no device to be had.
-    pub fn new(gpu: &Gpu, shaders: &Shaders, limits: &manifest::Gpu, deadline: Instant) -> Result<Self, GpuFault> {
+    pub fn new(
+        gpu: &Gpu,
+        shaders: &Shaders,
+        limits: &manifest::Gpu,
+        until: impl Into<Until>,
+    ) -> Result<Self, GpuFault> {
         let device = gpu.device()?;
         Ok(Self {
             compiled: shaders.on(&device)?,
             shaders: shaders.clone(),
             device,
             limits: *limits,
-            deadline,
+            until: until.into(),
             buffers: Table::new(),
             live_bytes: 0,
             dispatches: 0,
             unsettled_bytes: 0,
             running: None,
             staging: Staging::default(),
+            place: None,
             trap: None,
             trapped: false,
         })
@@ -77,7 +95,7 @@ impl GpuSession {
 
     fn in_time(&self) -> Result<(), GpuFault> {
         self.device.check()?;
-        if Instant::now() >= self.deadline { Err(GpuFault::Deadline) } else { Ok(()) }
+        self.until.check()
     }
 
     /// The buffer and checked offset of an access of `len` bytes, or the status that refuses it.
@@ -96,13 +114,84 @@ impl GpuSession {
     /// Accounts for `bytes` that the device holds until it has caught up, and makes it catch up when that is much.
     fn settle(&mut self, bytes: u64) -> Result<(), GpuFault> {
         if self.unsettled_bytes > 0 && self.unsettled_bytes + bytes > UNSETTLED_BYTES {
-            let submission = self.device.flush(self.deadline)?;
-            self.running = Some(submission.clone());
-            self.device.wait(&submission, self.deadline)?;
-            self.running = None;
+            self.catch_up()?;
+            self.running = Some(Running { submitted: self.device.flush(&self.until)?, slice: None });
+            self.catch_up()?;
             self.unsettled_bytes = 0;
         }
         self.unsettled_bytes += bytes;
+        Ok(())
+    }
+
+    /// Waits for what is running, and learns from how long it took.
+    fn catch_up(&mut self) -> Result<(), GpuFault> {
+        let Some(Running { submitted, slice }) = &self.running else { return Ok(()) };
+        let waited = !self.device.poll(&submitted.index, Duration::ZERO)?;
+        if waited {
+            self.device.wait(&submitted.index, &self.until)?;
+        }
+        if let Some((shader, workgroups)) = slice
+            && let Some(pipeline) = self.compiled.pipeline(*shader)
+        {
+            pipeline.pace().learn(*workgroups, submitted.at.elapsed(), waited);
+        }
+        self.running = None;
+        Ok(())
+    }
+
+    /// Whether a shader ran out of its loop budget. Everything is done by now.
+    fn look_for_trap(&mut self) -> Result<bool, GpuFault> {
+        if let (false, Some(trap)) = (self.trapped, &self.trap) {
+            let mut word = [0; 4];
+            self.device.read(&mut self.staging, (trap, 0), None, &mut word, &self.until)?;
+            self.trapped = word != [0; 4];
+        }
+        Ok(self.trapped)
+    }
+
+    /// Makes the buffers of our own that `shader` binds.
+    fn reserve(&mut self, shader: usize) -> Result<(), GpuFault> {
+        let Some(shader) = self.shaders.at(shader) else { return Ok(()) };
+        if shader.has_trap() && self.trap.is_none() {
+            self.trap = Some(self.device.buffer(4)?);
+        }
+        if shader.has_place() && self.place.is_none() {
+            self.place = Some((self.device.uniform(u64::from(SLICE_BYTES))?, [0; 8]));
+        }
+        Ok(())
+    }
+
+    /// Runs a dispatch slice by slice; the last one is not waited for.
+    fn run(&mut self, shader: usize, groups: [u32; 3], bound: &wgpu::BindGroup) -> Result<(), GpuFault> {
+        let compiled = Arc::clone(&self.compiled);
+        let pipeline = pipeline(&compiled, shader)?;
+        let mut grid = Grid::new(groups);
+        loop {
+            self.catch_up()?;
+            let Some(slice) = grid.cut(pipeline.pace().workgroups()) else { return Ok(()) };
+            self.say_where(shader, slice, groups)?;
+            let submitted = self.device.dispatch(&pipeline.pipeline, bound, slice.groups, &self.until)?;
+            self.running = Some(Running { submitted, slice: Some((shader, slice.workgroups())) });
+            if grid.is_done() {
+                return Ok(());
+            }
+            self.catch_up()?;
+            // What is left of it cannot matter any more.
+            if self.look_for_trap()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the shader which slice comes next, if it asks and does not know.
+    fn say_where(&mut self, shader: usize, slice: Slice, groups: [u32; 3]) -> Result<(), GpuFault> {
+        let (Some(shader), Some((buffer, known))) = (self.shaders.at(shader), &mut self.place) else { return Ok(()) };
+        let words = slice.words(if shader.asks_total() { groups } else { [0; 3] });
+        if shader.has_place() && words != *known {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            self.device.write(buffer, 0, &bytes)?;
+            *known = words;
+        }
         Ok(())
     }
 }
@@ -148,16 +237,16 @@ impl GpuAttempt for GpuSession {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
+        if dst.is_empty() {
+            return Ok(status::OK);
+        }
+        self.catch_up()?;
         let trap = self.trap.as_ref();
-        self.trapped |= self.device.read(&mut self.staging, (&buffer, offset), trap, dst, self.deadline)?;
-        if !dst.is_empty() {
-            // The copy came after everything else this session submitted.
-            self.running = None;
-            self.unsettled_bytes = 0;
-            if self.trapped {
-                dst.fill(0);
-                return Err(GpuStop::Trap);
-            }
+        self.trapped |= self.device.read(&mut self.staging, (&buffer, offset), trap, dst, &self.until)?;
+        self.unsettled_bytes = 0;
+        if self.trapped {
+            dst.fill(0);
+            return Err(GpuStop::Trap);
         }
         Ok(status::OK)
     }
@@ -182,40 +271,32 @@ impl GpuAttempt for GpuSession {
         if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
             return Ok(status::LIMIT);
         }
-        let mut bound = match bind(shader, &self.buffers, bindings) {
+        let bound = match bind(shader, &self.buffers, bindings) {
             Ok(bound) => bound,
             Err(status) => return Ok(status),
         };
+        let (has_trap, has_place) = (shader.has_trap(), shader.has_place());
         if shader.line_only() && (groups[1] > 1 || groups[2] > 1) {
             return Ok(status::INVALID);
         }
         self.dispatches += 1;
-        if total == Some(0) {
+        // After a trap nobody gets to see what a shader does.
+        if total == Some(0) || self.trapped {
             return Ok(status::OK);
         }
-        let Some(pipeline) = self.compiled.pipeline(index) else {
-            return Err(GpuFault::Refused(format!("shader {index} has no pipeline")));
-        };
-        if shader.has_trap() {
-            let trap = match &mut self.trap {
-                Some(trap) => &*trap,
-                none => &*none.insert(self.device.buffer(4)?),
-            };
-            bound.push((TRAP_BINDING, trap));
-        }
-        self.running =
-            Some(self.device.dispatch(&pipeline.pipeline, &pipeline.layout, &bound, groups, self.deadline)?);
+        self.reserve(index)?;
+        let trap = self.trap.iter().filter(|_| has_trap).map(|trap| (TRAP_BINDING, trap));
+        let place = self.place.iter().filter(|_| has_place).map(|(place, _)| (SLICE_BINDING, place));
+        let all = bound.iter().map(|(binding, buffer)| (*binding, buffer)).chain(trap).chain(place);
+        let bound = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
+        self.run(index, groups, &bound)?;
         Ok(status::OK)
     }
 
     fn trace(&mut self) -> Result<Digest, GpuStop> {
         self.in_time()?;
-        if let (false, Some(trap)) = (self.trapped, &self.trap) {
-            let mut word = [0; 4];
-            self.device.read(&mut self.staging, (trap, 0), None, &mut word, self.deadline)?;
-            self.trapped = word != [0; 4];
-        }
-        if self.trapped {
+        self.catch_up()?;
+        if self.look_for_trap()? {
             return Err(GpuStop::Trap);
         }
         let mut hasher = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
@@ -227,13 +308,10 @@ impl GpuAttempt for GpuSession {
             while offset < live.bytes {
                 // At most COPY_BYTES, which fits usize.
                 bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
-                self.device.read(&mut self.staging, (&live.buffer, offset), None, &mut bytes, self.deadline)?;
+                self.device.read(&mut self.staging, (&live.buffer, offset), None, &mut bytes, &self.until)?;
                 hasher.update(&bytes);
                 offset += bytes.len() as u64;
             }
-        }
-        if let Some(last) = self.running.take() {
-            self.device.wait(&last, self.deadline).inspect_err(|_| self.running = Some(last))?;
         }
         Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
     }
@@ -243,7 +321,8 @@ impl Drop for GpuSession {
     /// Work that outlives its attempt would be waited for by the next one: give it a moment, then give up the device.
     fn drop(&mut self) {
         let Some(last) = self.running.take() else { return };
-        if let Err(GpuFault::Deadline) = self.device.wait(&last, Instant::now() + GRACE) {
+        let moment = Until::from(Instant::now() + GRACE);
+        if let Err(GpuFault::Deadline) = self.device.wait(&last.submitted.index, &moment) {
             tracing::warn!(?GRACE, "gpu work of an ended attempt does not end; giving the device up");
             self.device.give_up("given up: an attempt ended with work that did not");
         }
@@ -260,12 +339,12 @@ impl std::fmt::Debug for GpuSession {
     }
 }
 
+fn pipeline(compiled: &Compiled, shader: usize) -> Result<&Pipeline, GpuFault> {
+    compiled.pipeline(shader).ok_or_else(|| GpuFault::Refused(format!("shader {shader} has no pipeline")))
+}
+
 /// Resolves `given` against what `shader` declares.
-fn bind<'a>(
-    shader: &Shader,
-    buffers: &'a Table<Buffer>,
-    given: &[(u32, i32)],
-) -> Result<Vec<(u32, &'a wgpu::Buffer)>, i32> {
+fn bind(shader: &Shader, buffers: &Table<Buffer>, given: &[(u32, i32)]) -> Result<Vec<(u32, wgpu::Buffer)>, i32> {
     if given.iter().any(|(_, handle)| buffers.find(*handle).is_none()) {
         return Err(status::HANDLE);
     }
@@ -282,7 +361,7 @@ fn bind<'a>(
         if live.bytes < want.min_bytes || (shared && want.writable) {
             return Err(status::INVALID);
         }
-        bound.push((want.index, &live.buffer));
+        bound.push((want.index, live.buffer.clone()));
     }
     Ok(bound)
 }

@@ -19,6 +19,8 @@ pub(super) struct Shader {
     module: naga::Module,
     bindings: Vec<Binding>,
     has_trap: bool,
+    has_place: bool,
+    asks_total: bool,
     line_only: bool,
 }
 
@@ -45,12 +47,17 @@ impl Shader {
         if exact && analysed.class() != Class::Exact {
             return Err(GpuLoadError::Inexact { shader: name.to_owned(), findings: analysed.findings().to_vec() });
         }
+        let error =
+            |finding: Finding| GpuLoadError::Shader { shader: name.to_owned(), line: None, reason: finding.reason };
+        let sliced = analysed.rewritten().sliced().map_err(error)?;
         Ok(Self {
             name: name.to_owned(),
-            module: analysed.rewritten().module().clone(),
             bindings,
             has_trap: analysed.rewritten().has_trap(),
+            has_place: sliced.has_place(),
+            asks_total: sliced.asks_total(),
             line_only: exact && analysed.line_only(),
+            module: sliced.into_module(),
         })
     }
 
@@ -58,7 +65,15 @@ impl Shader {
     pub(super) fn own(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
         let (analysed, bindings) = analyse(name, wgsl)?;
         let module = analysed.module().clone();
-        Ok(Self { name: name.to_owned(), module, bindings, has_trap: false, line_only: false })
+        Ok(Self {
+            name: name.to_owned(),
+            module,
+            bindings,
+            has_trap: false,
+            has_place: false,
+            asks_total: false,
+            line_only: false,
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -78,6 +93,16 @@ impl Shader {
     /// Whether it sets a word at [`super::limits::TRAP_BINDING`].
     pub(super) const fn has_trap(&self) -> bool {
         self.has_trap
+    }
+
+    /// Whether it must be told, at [`super::limits::SLICE_BINDING`], where its slice begins.
+    pub(super) const fn has_place(&self) -> bool {
+        self.has_place
+    }
+
+    /// Whether it must be told there how many workgroups the dispatch has.
+    pub(super) const fn asks_total(&self) -> bool {
+        self.asks_total
     }
 
     /// Whether it may be dispatched along x only.

@@ -30,7 +30,9 @@ fn a_slow_shader_ends_at_the_deadline_and_the_next_task_runs() {
     let started = Instant::now();
     let mut s = GpuSession::new(&gpu, &shaders, &ROOMY, started + patience).unwrap();
     let buffer = filled(&mut s, &[1; 64]);
-    assert_eq!(s.dispatch(b"slow", [64, 1, 1], &[(0, buffer)]), Ok(status::OK));
+    // Between two slices, or while the last one is waited for.
+    let dispatched = s.dispatch(b"slow", [64, 1, 1], &[(0, buffer)]);
+    assert!(matches!(dispatched, Ok(status::OK) | Err(GpuFault::Deadline)), "{dispatched:?}");
     assert_eq!(s.buf_read(buffer, 0, &mut [0; 4]), Err(GpuFault::Deadline.into()));
     let waited = started.elapsed();
     assert!(waited >= patience, "{waited:?}");

@@ -12,9 +12,11 @@
 //! past the word, and conversions out of range have one result in WGSL, and naga 30 writes them out so for every back end
 //! (`emit_int_div_checks`, on in wgpu's checked modules): nothing is left to do for them.
 
+pub(crate) use slice::{Asks, slice};
 pub(crate) use value::operands;
 
 mod body;
+mod slice;
 mod value;
 
 use naga::valid::ModuleInfo;
