@@ -9,7 +9,7 @@ use wasmtime::{Instance, Store};
 use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
 use crate::ending::{Stop, classify};
 use crate::engine::Metering;
-use crate::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop};
+use crate::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop, Until};
 use crate::host::gpu::host_fault;
 use crate::kernel::{Entry, Kernel, Ready};
 use crate::limits::DEADLINE;
@@ -167,7 +167,11 @@ pub(crate) fn open_gpu(kernel: &Kernel, gpu: Option<&Gpu>, path: PathKind, clock
     let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;
     let shaders = kernel.shaders().ok_or_else(|| refuse("the kernel was loaded where there was no adapter"))?;
     let shaders = shaders.as_ref().map_err(|reason| refuse(reason))?;
-    let session = GpuSession::new(gpu, shaders, limits, clock.ends).map_err(|fault| host_fault(fault, clock))?;
+    let until = match clock.cancel.clone() {
+        Some(cancel) => Until::deadline_or(clock.ends, move || cancel.is_cancelled()),
+        None => Until::from(clock.ends),
+    };
+    let session = GpuSession::new(gpu, shaders, limits, until).map_err(|fault| host_fault(fault, clock))?;
     Ok(Some(Box::new(session)))
 }
 

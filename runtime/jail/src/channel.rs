@@ -120,6 +120,13 @@ impl Channel {
     }
 }
 
+/// Whether the other side of a line is gone, or speaks although it is not its turn.
+pub(crate) fn is_over(line: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(&line, PollFlags::IN)];
+    // Interrupted: the next look tells.
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

@@ -171,6 +171,7 @@ pub(crate) enum GpuReply {
 pub(crate) enum GpuTrouble {
     Lost(String),
     Deadline,
+    Cancelled,
     OutOfMemory,
     Refused(String),
     Unavailable(String),
@@ -240,6 +241,7 @@ impl From<GpuFault> for GpuTrouble {
         match fault {
             GpuFault::Lost(reason) => Self::Lost(reason),
             GpuFault::Deadline => Self::Deadline,
+            GpuFault::Cancelled => Self::Cancelled,
             GpuFault::OutOfMemory => Self::OutOfMemory,
             GpuFault::Refused(reason) => Self::Refused(reason),
             GpuFault::Unavailable(reason) => Self::Unavailable(reason),
@@ -261,6 +263,7 @@ impl From<GpuTrouble> for GpuFault {
         match trouble {
             GpuTrouble::Lost(reason) => Self::Lost(reason),
             GpuTrouble::Deadline => Self::Deadline,
+            GpuTrouble::Cancelled => Self::Cancelled,
             GpuTrouble::OutOfMemory => Self::OutOfMemory,
             GpuTrouble::Refused(reason) => Self::Refused(reason),
             GpuTrouble::Unavailable(reason) => Self::Unavailable(reason),

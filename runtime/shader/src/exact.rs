@@ -1,30 +1,42 @@
-//! What WGSL leaves to the machine: floats above all, and the order of atomic operations.
+//! What WGSL leaves to the machine: floats above all, the order of atomic operations, and bytes that belong to no member.
 
 use naga::valid::{FunctionInfo, ModuleInfo};
-use naga::{AtomicFunction, Expression, Function, MathFunction as M, Module, ScalarKind, Statement, TypeInner};
+use naga::{
+    AddressSpace, AtomicFunction, Expression, Function, Handle, MathFunction as M, Module, ScalarKind, Statement, Type,
+    TypeInner, VectorSize,
+};
 
 use crate::limits::FINDINGS;
 use crate::refusal::Problem;
 use crate::source::statements;
+use crate::uniform::{Root, root};
 
 /// Every reason but races for which results may differ between machines; more than [`FINDINGS`] of one function are left out.
 pub(crate) fn problems(module: &Module, info: &ModuleInfo) -> Vec<Problem> {
-    let floats = types_with_floats(module);
+    let types = Types { floats: types_with_floats(module), gaps: types_with_gaps(module) };
     let mut problems = Vec::new();
     for (handle, function) in module.functions.iter() {
-        function_problems(module, function, &info[handle], &floats, &mut problems);
+        function_problems(module, function, &info[handle], &types, &mut problems);
     }
     for (index, entry) in module.entry_points.iter().enumerate() {
-        function_problems(module, &entry.function, info.get_entry_point(index), &floats, &mut problems);
+        function_problems(module, &entry.function, info.get_entry_point(index), &types, &mut problems);
     }
     problems
+}
+
+/// What is known of each type of the module.
+struct Types {
+    /// A value of it holds a float.
+    floats: Vec<bool>,
+    /// In a buffer it has bytes that are no part of a value, or is a `vec3`, which has such behind it.
+    gaps: Vec<bool>,
 }
 
 fn function_problems(
     module: &Module,
     function: &Function,
     info: &FunctionInfo,
-    floats: &[bool],
+    types: &Types,
     problems: &mut Vec<Problem>,
 ) {
     let most = problems.len() + FINDINGS;
@@ -36,7 +48,7 @@ fn function_problems(
         if info[handle].ref_count == 0 && !matches!(expression, Expression::CallResult(_)) {
             continue;
         }
-        let reason = if is_float(info[handle].ty.inner_with(&module.types), floats) {
+        let reason = if is_float(info[handle].ty.inner_with(&module.types), &types.floats) {
             "this is a float, which adapters round differently; use integers or fixed point, or result_class = \"device\""
         } else if !allowed(expression) {
             "the result of this built-in function depends on the adapter"
@@ -57,6 +69,10 @@ fn function_problems(
                 "what an atomic operation returns depends on the order in which invocations come; do not use it, and read the \
                  total in the next dispatch"
             }
+            Statement::Store { pointer, .. } if dirties_gaps(module, function, info, &types.gaps, *pointer) => {
+                "a vec3, or a value with gaps between its members, is stored in a buffer, and adapters differ in what they \
+                 leave in the gaps; use vec4 or single numbers in structs and arrays that are written"
+            }
             Statement::Emit(_)
             | Statement::Block(_)
             | Statement::If { .. }
@@ -74,6 +90,67 @@ fn function_problems(
         };
         problems.push(Problem::new(span, reason));
     }
+}
+
+/// Whether a store through `pointer` may reach bytes of a buffer that belong to no value. Compilers do: they store a `vec3` with a
+/// fourth component, copy structs whole, and write a component of a vector by writing the vector.
+fn dirties_gaps(
+    module: &Module,
+    function: &Function,
+    info: &FunctionInfo,
+    gaps: &[bool],
+    pointer: Handle<Expression>,
+) -> bool {
+    let in_buffer = match root(function, pointer) {
+        Some(Root::Global(global)) => {
+            matches!(module.global_variables[global].space, AddressSpace::Storage { .. })
+        }
+        _ => false,
+    };
+    let pointee = |pointer: Handle<Expression>| match info[pointer].ty.inner_with(&module.types) {
+        TypeInner::Pointer { base, .. } => gaps[base.index()],
+        TypeInner::ValuePointer { size, .. } => *size == Some(VectorSize::Tri),
+        _ => false,
+    };
+    let vector = match function.expressions[pointer] {
+        Expression::Access { base, .. } | Expression::AccessIndex { base, .. } => {
+            let inner = match info[base].ty.inner_with(&module.types) {
+                TypeInner::Pointer { base, .. } => &module.types[*base].inner,
+                inner => inner,
+            };
+            matches!(
+                inner,
+                TypeInner::Vector { size: VectorSize::Tri, .. }
+                    | TypeInner::ValuePointer { size: Some(VectorSize::Tri), .. }
+            )
+        }
+        _ => false,
+    };
+    in_buffer && (pointee(pointer) || vector)
+}
+
+/// See [`Types::gaps`]. Types come after those they are made of.
+fn types_with_gaps(module: &Module) -> Vec<bool> {
+    let mut known: Vec<bool> = Vec::with_capacity(module.types.len());
+    let bytes = |ty: Handle<Type>| module.types[ty].inner.size(module.to_ctx());
+    for (_, ty) in module.types.iter() {
+        let gaps = match &ty.inner {
+            TypeInner::Vector { size, .. } => *size == VectorSize::Tri,
+            TypeInner::Array { base, stride, .. } => known[base.index()] || *stride != bytes(*base),
+            TypeInner::Struct { members, span } => {
+                let mut end = 0;
+                let tight = members.iter().all(|member| {
+                    let starts = end;
+                    end = member.offset + bytes(member.ty);
+                    member.offset == starts && !known[member.ty.index()]
+                });
+                !tight || end != *span
+            }
+            _ => false,
+        };
+        known.push(gaps);
+    }
+    known
 }
 
 /// Of each type of the module: whether a value of it holds a float. Types come after those they are made of.

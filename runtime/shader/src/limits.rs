@@ -10,6 +10,13 @@ pub const BINDING_INDEX: u32 = 14;
 /// Binding, in group 0, of the word that a rewritten shader sets when an invocation runs out of its loop budget.
 pub const TRAP_BINDING: u32 = 15;
 
+/// Binding, in group 0, of the uniform buffer that tells a sliced shader which of its workgroups are run.
+pub const SLICE_BINDING: u32 = 16;
+
+/// Bytes of that buffer: workgroups before the slice along x, y and z, a word of padding, then those of the whole dispatch,
+/// and another.
+pub const SLICE_BYTES: u32 = 32;
+
 /// Iterations of loops without a barrier that one invocation may run in a dispatch, all of them together. Lavapipe silently
 /// ends a shader's loops after 65,535 iterations: with [`LOOP_ROUNDS`] this stays under it, so that an endless loop ends by
 /// our hand and the same everywhere. The raytrace kernel's bound is 33,864.
@@ -74,3 +81,15 @@ pub const RACE_ROUNDS: usize = 4;
 /// Passes over a function before every variable counts as not shared. Each finds at least one more that is not; code that
 /// people write takes three.
 pub const UNIFORM_PASSES: usize = 32;
+
+/// Registers of the reference: words of variables and values of one invocation at a time, or of one workgroup's memory. An
+/// exact shader that needs more is refused, as it could run on adapters only. 2 MiB for 32 invocations, so 16 MiB
+/// for a workgroup.
+pub const REFERENCE_REGISTERS: u32 = 16 << 10;
+
+/// Words that the operations of a shader look at when each is executed once, calls replaced by what they call; also bounds the
+/// time and memory it takes to lower one.
+pub const REFERENCE_WORK: u32 = 1 << 20;
+
+/// Blocks in blocks, those of called functions included, of an exact shader: lowering recurses.
+pub const REFERENCE_DEPTH: u32 = 200;

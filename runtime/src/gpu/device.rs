@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::fault::GpuFault;
-use super::limits::{ABANDONED_DEVICES, COPY_BYTES, WAIT_SLICE};
+use super::limits::{ABANDONED_DEVICES, COPY_BYTES};
+use super::until::Until;
 
 /// The word that comes with every read.
 const FLAG_BYTES: u64 = 4;
@@ -31,6 +32,14 @@ pub(super) struct Device {
 /// Devices whose driver has not finished with them although nobody waits any more.
 #[derive(Default)]
 pub(super) struct Abandoned(AtomicUsize);
+
+/// Work that the device was given.
+#[derive(Debug, Clone)]
+pub(super) struct Submitted {
+    pub(super) index: wgpu::SubmissionIndex,
+    /// When; everything before it was done.
+    pub(super) at: Instant,
+}
 
 /// One end of a host-device copy, kept between reads.
 #[derive(Default)]
@@ -117,14 +126,17 @@ impl Device {
     /// A zeroed storage buffer.
     pub(super) fn buffer(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
         use wgpu::BufferUsages as Usage;
-        self.guarded(|device, _| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size: bytes,
-                usage: Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST,
-                mapped_at_creation: false,
-            })
-        })
+        self.create(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
+    }
+
+    /// A zeroed uniform buffer.
+    pub(super) fn uniform(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
+        self.create(bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+    }
+
+    fn create(&self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, GpuFault> {
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        self.guarded(|device, _| device.create_buffer(&descriptor))
     }
 
     /// Queues a copy into `buffer`; later submissions see it. `offset` and length are multiples of 4, in range.
@@ -133,32 +145,37 @@ impl Device {
     }
 
     /// Submits what is queued.
-    pub(super) fn flush(&self, deadline: Instant) -> Result<wgpu::SubmissionIndex, GpuFault> {
-        self.submit(deadline, |_, queue| queue.submit([]))
+    pub(super) fn flush(&self, until: &Until) -> Result<Submitted, GpuFault> {
+        self.submit(until, |_, queue| queue.submit([]))
+    }
+
+    /// Buffers at their bindings, for [`Device::dispatch`].
+    pub(super) fn bind<'a>(
+        &self,
+        layout: &wgpu::BindGroupLayout,
+        buffers: impl Iterator<Item = (u32, &'a wgpu::Buffer)>,
+    ) -> Result<wgpu::BindGroup, GpuFault> {
+        let entries: Vec<_> = buffers
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        self.guarded(|device, _| {
+            device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+        })
     }
 
     /// Submits one dispatch.
     pub(super) fn dispatch(
         &self,
         pipeline: &wgpu::ComputePipeline,
-        layout: &wgpu::BindGroupLayout,
-        buffers: &[(u32, &wgpu::Buffer)],
+        bound: &wgpu::BindGroup,
         [x, y, z]: [u32; 3],
-        deadline: Instant,
-    ) -> Result<wgpu::SubmissionIndex, GpuFault> {
-        self.submit(deadline, |device, queue| {
-            let entries: Vec<_> = buffers
-                .iter()
-                .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                    binding: *binding,
-                    resource: buffer.as_entire_binding(),
-                })
-                .collect();
-            let group = device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries });
+        until: &Until,
+    ) -> Result<Submitted, GpuFault> {
+        self.submit(until, |device, queue| {
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, &group, &[]);
+            pass.set_bind_group(0, bound, &[]);
             pass.dispatch_workgroups(x, y, z);
             drop(pass);
             queue.submit([encoder.finish()])
@@ -173,7 +190,7 @@ impl Device {
         (buffer, offset): (&wgpu::Buffer, u64),
         flag: Option<&wgpu::Buffer>,
         dst: &mut [u8],
-        deadline: Instant,
+        until: &Until,
     ) -> Result<bool, GpuFault> {
         let mut offset = offset;
         let mut set = false;
@@ -184,7 +201,7 @@ impl Device {
                 Some(stage) => stage,
                 None => self.staging_buffer(bytes + FLAG_BYTES)?,
             };
-            set |= self.read_part(&stage, (buffer, offset), flag, part, deadline)?;
+            set |= self.read_part(&stage, (buffer, offset), flag, part, until)?;
             staging.0 = Some(stage);
             offset += bytes;
         }
@@ -192,21 +209,21 @@ impl Device {
     }
 
     /// Waits until the device has finished `submission`.
-    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, deadline: Instant) -> Result<(), GpuFault> {
+    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, until: &Until) -> Result<(), GpuFault> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(GpuFault::Deadline);
+            if self.poll(submission, until.slice()?)? {
+                return Ok(());
             }
-            let wait = wgpu::PollType::Wait {
-                submission_index: Some(submission.clone()),
-                timeout: Some(left.min(WAIT_SLICE)),
-            };
-            match self.guarded(|device, _| device.poll(wait))? {
-                Ok(_) => return Ok(()),
-                Err(wgpu::PollError::Timeout) => {}
-                Err(other) => return Err(GpuFault::Refused(other.to_string())),
-            }
+        }
+    }
+
+    /// Whether the device has finished `submission`, now or within `timeout`.
+    pub(super) fn poll(&self, submission: &wgpu::SubmissionIndex, timeout: Duration) -> Result<bool, GpuFault> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(timeout) };
+        match self.guarded(|device, _| device.poll(wait))? {
+            Ok(_) => Ok(true),
+            Err(wgpu::PollError::Timeout) => Ok(false),
+            Err(other) => Err(GpuFault::Refused(other.to_string())),
         }
     }
 
@@ -214,9 +231,9 @@ impl Device {
     /// a submission until the one before is done, and a blocked call cannot keep a deadline.
     fn submit(
         &self,
-        deadline: Instant,
+        until: &Until,
         call: impl FnOnce(&wgpu::Device, &wgpu::Queue) -> wgpu::SubmissionIndex,
-    ) -> Result<wgpu::SubmissionIndex, GpuFault> {
+    ) -> Result<Submitted, GpuFault> {
         let mut finished = 0;
         loop {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,27 +242,21 @@ impl Device {
                 (number, Some(earlier)) if *number != finished => {
                     let (number, earlier) = (*number, earlier.clone());
                     drop(last);
-                    self.wait(&earlier, deadline)?;
+                    self.wait(&earlier, until)?;
                     finished = number;
                 }
                 (number, _) => {
-                    let submission = self.guarded(call)?;
-                    *last = (number + 1, Some(submission.clone()));
-                    return Ok(submission);
+                    let at = Instant::now();
+                    let index = self.guarded(call)?;
+                    *last = (number + 1, Some(index.clone()));
+                    return Ok(Submitted { index, at });
                 }
             }
         }
     }
 
     fn staging_buffer(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
-        self.guarded(|device, _| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size: bytes.next_power_of_two(),
-                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                mapped_at_creation: false,
-            })
-        })
+        self.create(bytes.next_power_of_two(), wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ)
     }
 
     fn read_part(
@@ -254,13 +265,13 @@ impl Device {
         (buffer, offset): (&wgpu::Buffer, u64),
         flag: Option<&wgpu::Buffer>,
         dst: &mut [u8],
-        deadline: Instant,
+        until: &Until,
     ) -> Result<bool, GpuFault> {
         // The flag first, so that its place does not depend on the rest.
         let flag_bytes = if flag.is_some() { FLAG_BYTES } else { 0 };
         let bytes = flag_bytes + dst.len() as u64;
         let (done, mapped) = mpsc::channel();
-        let submission = self.submit(deadline, |device, queue| {
+        let submission = self.submit(until, |device, queue| {
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             if let Some(flag) = flag {
                 encoder.copy_buffer_to_buffer(flag, 0, stage, 0, flag_bytes);
@@ -271,20 +282,18 @@ impl Device {
             stage.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(done.send(result)));
             submission
         })?;
-        self.wait(&submission, deadline)?;
+        self.wait(&submission.index, until)?;
         // Another thread's poll may have taken the news of the mapping and be about to pass it on.
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match mapped.recv_timeout(left.min(WAIT_SLICE)) {
+            match mapped.recv_timeout(until.slice()?) {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => return Err(GpuFault::Lost(format!("mapping failed: {error}"))),
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     return Err(GpuFault::Refused("the mapping was dropped".to_owned()));
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => return Err(GpuFault::Deadline),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            self.wait(&submission, deadline)?;
+            self.wait(&submission.index, until)?;
         }
         let set = self.guarded(|_, _| {
             let view = stage.get_mapped_range(0..bytes).map_err(|e| e.to_string())?;

@@ -53,6 +53,9 @@ pub enum GpuFault {
     /// The attempt's deadline passed while the device was working.
     #[error("gpu work ran past the attempt's deadline")]
     Deadline,
+    /// The attempt was called off.
+    #[error("cancelled while the gpu was working")]
+    Cancelled,
     /// Device memory is full although the attempt keeps its own limit.
     #[error("gpu out of memory")]
     OutOfMemory,

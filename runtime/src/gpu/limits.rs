@@ -6,7 +6,8 @@ use std::time::Duration;
 /// Those on shaders themselves.
 pub use p2c2r_shader::limits::{
     BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, LOOP_FUEL, LOOP_ROUNDS, SHADER_BYTES,
-    SHADER_EXPRESSIONS, TRAP_BINDING, WORKGROUP_BYTES, WORKGROUP_SIZE_Z, WORKGROUPS_PER_DIMENSION,
+    SHADER_EXPRESSIONS, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, WORKGROUP_BYTES, WORKGROUP_SIZE_Z,
+    WORKGROUPS_PER_DIMENSION,
 };
 
 /// Bytes of one buffer: WebGPU's guaranteed `maxStorageBufferBindingSize`.
@@ -25,7 +26,19 @@ pub const UNSETTLED_BYTES: u64 = 64 << 20;
 /// Bytes of one copy between host and device; longer ones are cut.
 pub const COPY_BYTES: usize = 8 << 20;
 
-/// Longest single wait inside wgpu; between two of them other threads get at its locks.
+/// How long one submission should keep the device. Operating systems reset a device that is busy for longer than their
+/// watchdog bears: Windows after 2 s, others later. It is a twentieth of that, so that work which is twenty times as heavy as
+/// what was measured before it still passes; and long against the 0.1 ms or so that a submission costs.
+pub const SLICE: Duration = Duration::from_millis(100);
+
+/// Workgroups of the first slice of a shader that never ran on this device.
+pub const SLICE_FIRST: u64 = 16;
+
+/// How many times as large as the work it was learned from a slice may be.
+pub const SLICE_GROWTH: u64 = 8;
+
+/// Longest single wait inside wgpu; between two of them other threads get at its locks, and somebody looks whether the attempt
+/// was called off.
 pub const WAIT_SLICE: Duration = Duration::from_millis(5);
 
 /// How long a session that ends with work still running waits for it before it gives the device up.

@@ -4,7 +4,7 @@
 //! - [`Gpu`] is an adapter that passed the probe suite. It belongs to the process and outlives lost devices.
 //! - [`Shaders`] are the shaders of one verified module, checked and compiled.
 //! - [`GpuAttempt`] is what an attempt may do: buffers and dispatches. [`GpuSession`] is one in this process, with its
-//!   buffers, its ledger, its deadline. Nothing survives it.
+//!   buffers, its ledger, its deadline. Nothing survives it. [`ReferenceSession`] is one on the CPU, for exact shaders.
 //!
 //! Two kinds of failure never mix. What follows from the task alone (a wrong handle, a limit of the manifest) is a
 //! [`p2c2r_abi::status`] that the guest sees and every peer returns alike. What depends on the machine is a
@@ -12,6 +12,9 @@
 //!
 //! Shaders are analysed and rewritten by `p2c2r_shader` before a driver sees them. An invocation that uses up its loop budget
 //! sets a word that is looked at when results are next waited for; that ends the attempt with [`GpuStop::Trap`], a vote.
+//!
+//! A dispatch that would keep the device for long is cut into slices, each a submission of its own: some workgroups now, some
+//! later, with the same result. Between two of them the attempt may end: its deadline passed, it was called off, or trapped.
 //!
 //! Not here: limits on time other than those budgets and the deadline of the attempt (work that takes longer is waited for
 //! until then, and its device is given up).
@@ -21,17 +24,25 @@ mod attempt;
 mod device;
 mod fault;
 mod handle;
+mod ledger;
 pub mod limits;
 mod pipeline;
 mod probe;
+mod reference;
 mod session;
 mod shader;
+mod slice;
+#[cfg(test)]
+mod sliced;
+mod until;
 
 pub use adapter::{Gpu, GpuInfo, GpuOptions};
 pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
 pub use pipeline::{Shaders, check_shaders};
+pub use reference::ReferenceSession;
 pub use session::GpuSession;
+pub use until::Until;
 
 /// The status of a call that did what was asked.
 pub use p2c2r_abi::status::OK;

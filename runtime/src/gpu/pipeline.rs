@@ -1,14 +1,15 @@
 //! The shaders of one module, checked once and compiled for the device at hand.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use p2c2r_signing::VerifiedModule;
 
 use super::adapter::Gpu;
 use super::device::Device;
 use super::fault::{GpuFault, GpuLoadError};
-use super::limits::{SHADERS, TRAP_BINDING};
+use super::limits::{SHADERS, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING};
 use super::shader::Shader;
+use super::slice::Pace;
 
 /// The checked shaders of one module. Cloning is cheap. When a device is lost they are compiled again for the next.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub(super) struct Compiled {
 pub(super) struct Pipeline {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
+    pace: Mutex<Pace>,
 }
 
 impl Gpu {
@@ -34,8 +36,7 @@ impl Gpu {
     /// # Errors
     /// [`GpuLoadError`] names the shader and, where it is known, the line.
     pub fn prepare(&self, module: &VerifiedModule) -> Result<Shaders, GpuLoadError> {
-        let shaders = check(module)?;
-        let prepared = Shaders { shaders: shaders.into(), compiled: Arc::default() };
+        let prepared = Shaders::of(module)?;
         let first = || prepared.shaders.first().map(|s| s.name().to_owned()).unwrap_or_default();
         let device = self.device().map_err(|fault| GpuLoadError::Compile { shader: first(), fault })?;
         let compiled =
@@ -46,6 +47,14 @@ impl Gpu {
 }
 
 impl Shaders {
+    /// Checks and rewrites every shader the module carries, for the reference on the CPU. Needs no adapter.
+    ///
+    /// # Errors
+    /// [`GpuLoadError`] names the shader and, where it is known, the line.
+    pub fn of(module: &VerifiedModule) -> Result<Self, GpuLoadError> {
+        Ok(Self { shaders: check(module)?.into(), compiled: Arc::default() })
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -60,6 +69,15 @@ impl Shaders {
 
     pub(super) fn find(&self, name: &[u8]) -> Option<(usize, &Shader)> {
         self.shaders.iter().enumerate().find(|(_, shader)| shader.name().as_bytes() == name)
+    }
+
+    /// The name of a shader that needs an adapter, if there is one.
+    pub(super) fn without_reference(&self) -> Option<&str> {
+        self.shaders.iter().find(|shader| shader.reference().is_none()).map(Shader::name)
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<&Shader> {
+        self.shaders.get(index)
     }
 
     /// The pipelines for `device`.
@@ -84,16 +102,26 @@ impl Compiled {
     pub(super) fn pipeline(&self, index: usize) -> Option<&Pipeline> {
         self.pipelines.get(index)
     }
+
+    #[cfg(test)]
+    pub(super) fn slices_of(&self, workgroups: u64) {
+        self.pipelines.iter().for_each(|pipeline| pipeline.pace().fix(workgroups));
+    }
 }
 
 impl Pipeline {
+    /// How large its slices are.
+    pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Compiles one shader. wgpu's own checks (bounds, endless loops, division) stay on; workgroup memory is zeroed.
     pub(super) fn new(device: &Device, shader: &Shader) -> Result<Self, GpuFault> {
-        let storage = |binding, read_only, min_bytes| wgpu::BindGroupLayoutEntry {
+        let buffer = |binding, ty, min_bytes| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
             ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only },
+                ty,
                 has_dynamic_offset: false,
                 min_binding_size: std::num::NonZeroU64::new(min_bytes),
             },
@@ -104,10 +132,14 @@ impl Pipeline {
                 label: Some(shader.name()),
                 source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(shader.module().clone())),
             });
+            let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
             let mut entries: Vec<_> =
-                shader.bindings().iter().map(|b| storage(b.index, !b.writable, b.min_bytes)).collect();
+                shader.bindings().iter().map(|b| buffer(b.index, storage(!b.writable), b.min_bytes)).collect();
             if shader.has_trap() {
-                entries.push(storage(TRAP_BINDING, false, 4));
+                entries.push(buffer(TRAP_BINDING, storage(false), 4));
+            }
+            if shader.has_place() {
+                entries.push(buffer(SLICE_BINDING, wgpu::BufferBindingType::Uniform, u64::from(SLICE_BYTES)));
             }
             let layout =
                 device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
@@ -127,7 +159,7 @@ impl Pipeline {
                 },
                 cache: None,
             });
-            Self { pipeline, layout }
+            Self { pipeline, layout, pace: Mutex::new(Pace::unknown()) }
         })
     }
 }

@@ -12,6 +12,7 @@ use super::fault::{GpuFault, GpuOpenError};
 use super::limits::{LOOP_FUEL, LOOP_ROUNDS, PROBE, TRAP_BINDING};
 use super::pipeline::Pipeline;
 use super::shader::Shader;
+use super::until::Until;
 
 const EXACT: &str = include_str!("probe_exact.wgsl");
 const FLOAT: &str = include_str!("probe_float.wgsl");
@@ -35,24 +36,24 @@ pub(super) struct Probed {
 
 /// Runs the suite.
 pub(super) fn run(device: &Device, adapter: &str) -> Result<Probed, GpuOpenError> {
-    let deadline = Instant::now() + PROBE;
+    let deadline = Until::from(Instant::now() + PROBE);
     let failed = |fault| GpuOpenError::Probe { adapter: adapter.to_owned(), fault };
     let inputs = inputs();
 
     let own = |wgsl| Shader::own("probe", wgsl).map_err(|e| failed(GpuFault::Refused(e.to_string())));
-    let (got, _) = compute(device, &own(EXACT)?, &inputs, EXACT_WORDS, deadline).map_err(failed)?;
+    let (got, _) = compute(device, &own(EXACT)?, &inputs, EXACT_WORDS, &deadline).map_err(failed)?;
     compare(adapter, "integers", got, expected(&inputs))?;
-    loops(device, adapter, deadline)?;
+    loops(device, adapter, &deadline)?;
 
     let mut float_inputs = inputs;
     float_inputs[0][0] = LONG_LOOP;
-    let (words, _) = compute(device, &own(FLOAT)?, &float_inputs, FLOAT_WORDS, deadline).map_err(failed)?;
+    let (words, _) = compute(device, &own(FLOAT)?, &float_inputs, FLOAT_WORDS, &deadline).map_err(failed)?;
     let long_loops = words.get(FLOAT_WORDS - 1) == Some(&LONG_LOOP);
     Ok(Probed { words, long_loops })
 }
 
 /// Every loop runs for as long as its budget lasts, and no longer.
-fn loops(device: &Device, adapter: &str, deadline: Instant) -> Result<(), GpuOpenError> {
+fn loops(device: &Device, adapter: &str, deadline: &Until) -> Result<(), GpuOpenError> {
     let failed = |fault| GpuOpenError::Probe { adapter: adapter.to_owned(), fault };
     let shader = Shader::parse("probe", LOOPS, ResultClass::Device);
     let shader = shader.map_err(|e| failed(GpuFault::Refused(e.to_string())))?;
@@ -88,7 +89,7 @@ fn compute(
     shader: &Shader,
     inputs: &[[u32; 2]; INVOCATIONS],
     words: usize,
-    deadline: Instant,
+    deadline: &Until,
 ) -> Result<(Vec<u32>, bool), GpuFault> {
     let pipeline = Pipeline::new(device, shader)?;
     let given: Vec<u8> = inputs.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
@@ -98,7 +99,8 @@ fn compute(
     let trap = if shader.has_trap() { Some(device.buffer(4)?) } else { None };
     let mut buffers = vec![(0, &input), (1, &output)];
     buffers.extend(trap.as_ref().map(|trap| (TRAP_BINDING, trap)));
-    device.dispatch(&pipeline.pipeline, &pipeline.layout, &buffers, [1, 1, 1], deadline)?;
+    let bound = device.bind(&pipeline.layout, buffers.into_iter())?;
+    device.dispatch(&pipeline.pipeline, &bound, [1, 1, 1], deadline)?;
     let mut bytes = vec![0; INVOCATIONS * words * 4];
     let trapped = device.read(&mut Staging::default(), (&output, 0), trap.as_ref(), &mut bytes, deadline)?;
     Ok((bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect(), trapped))

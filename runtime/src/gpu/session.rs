@@ -1,48 +1,46 @@
 //! One attempt on the GPU.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use p2c2r_abi::status;
 use p2c2r_signing::{Digest, manifest};
 
 use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
-use super::device::{Device, Staging};
+use super::device::{Device, Staging, Submitted};
 use super::fault::{GpuFault, GpuStop};
-use super::handle::Table;
-use super::limits::{
-    BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, TRAP_BINDING, UNSETTLED_BYTES, WORKGROUPS_PER_DIMENSION,
-};
-use super::pipeline::{Compiled, Shaders};
-use super::shader::Shader;
+use super::ledger::{Ledger, Trace};
+use super::limits::{COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES};
+use super::pipeline::{Compiled, Pipeline, Shaders};
+use super::slice::{Grid, Slice};
+use super::until::Until;
 
-const TRACE_DOMAIN: &str = "P2C2R 2026-11-23 gpu buffers v1";
-
-/// One attempt on an adapter of this process; what it holds is freed with it. Work may still be running when a dispatch
-/// returns; reading and the trace wait for it, no longer than the deadline.
+/// One attempt on an adapter of this process; what it holds is freed with it. Work, or the last slice of it, may still be
+/// running when a dispatch returns; reading and the trace wait for it, no longer than the deadline.
 pub struct GpuSession {
     device: Arc<Device>,
     shaders: Shaders,
     compiled: Arc<Compiled>,
-    limits: manifest::Gpu,
-    deadline: Instant,
-    buffers: Table<Buffer>,
-    live_bytes: u64,
-    dispatches: u32,
+    ledger: Ledger<wgpu::Buffer>,
+    until: Until,
     /// Bytes uploaded or dropped since the device was last waited for.
     unsettled_bytes: u64,
     /// The last submission not yet waited for.
-    running: Option<wgpu::SubmissionIndex>,
+    running: Option<Running>,
     staging: Staging,
+    /// Where the slice is that runs, with what the buffer holds; there from the first dispatch that asks on.
+    place: Option<(wgpu::Buffer, [u32; 8])>,
     /// Set by shaders that run out of their loop budget; there from the first dispatch of one with loops on.
     trap: Option<wgpu::Buffer>,
     trapped: bool,
 }
 
-struct Buffer {
-    buffer: wgpu::Buffer,
-    bytes: u64,
+/// Work that the device was given.
+struct Running {
+    submitted: Submitted,
+    /// Workgroups of the shader of this index, if it was a dispatch.
+    slice: Option<(usize, u64)>,
 }
 
 impl GpuSession {
@@ -50,20 +48,23 @@ impl GpuSession {
     ///
     /// # Errors
     /// [`GpuFault`] if there is no device to be had.
-    pub fn new(gpu: &Gpu, shaders: &Shaders, limits: &manifest::Gpu, deadline: Instant) -> Result<Self, GpuFault> {
+    pub fn new(
+        gpu: &Gpu,
+        shaders: &Shaders,
+        limits: &manifest::Gpu,
+        until: impl Into<Until>,
+    ) -> Result<Self, GpuFault> {
         let device = gpu.device()?;
         Ok(Self {
             compiled: shaders.on(&device)?,
             shaders: shaders.clone(),
             device,
-            limits: *limits,
-            deadline,
-            buffers: Table::new(),
-            live_bytes: 0,
-            dispatches: 0,
+            ledger: Ledger::new(*limits),
+            until: until.into(),
             unsettled_bytes: 0,
             running: None,
             staging: Staging::default(),
+            place: None,
             trap: None,
             trapped: false,
         })
@@ -72,37 +73,95 @@ impl GpuSession {
     /// The status that an access of `len` bytes at `offset` gets before a byte is copied, if it is refused.
     #[must_use]
     pub fn refuses(&self, handle: i32, offset: i64, len: u64) -> Option<i32> {
-        self.place(handle, offset, len).err()
+        self.ledger.place(handle, offset, len).err()
     }
 
     fn in_time(&self) -> Result<(), GpuFault> {
         self.device.check()?;
-        if Instant::now() >= self.deadline { Err(GpuFault::Deadline) } else { Ok(()) }
-    }
-
-    /// The buffer and checked offset of an access of `len` bytes, or the status that refuses it.
-    fn place(&self, handle: i32, offset: i64, len: u64) -> Result<(&wgpu::Buffer, u64), i32> {
-        let live = self.buffers.find(handle).ok_or(status::HANDLE)?;
-        let Ok(offset) = u64::try_from(offset) else { return Err(status::RANGE) };
-        if !offset.is_multiple_of(4) || !len.is_multiple_of(4) {
-            return Err(status::INVALID);
-        }
-        match offset.checked_add(len) {
-            Some(end) if end <= live.bytes => Ok((&live.buffer, offset)),
-            _ => Err(status::RANGE),
-        }
+        self.until.check()
     }
 
     /// Accounts for `bytes` that the device holds until it has caught up, and makes it catch up when that is much.
     fn settle(&mut self, bytes: u64) -> Result<(), GpuFault> {
         if self.unsettled_bytes > 0 && self.unsettled_bytes + bytes > UNSETTLED_BYTES {
-            let submission = self.device.flush(self.deadline)?;
-            self.running = Some(submission.clone());
-            self.device.wait(&submission, self.deadline)?;
-            self.running = None;
+            self.catch_up()?;
+            self.running = Some(Running { submitted: self.device.flush(&self.until)?, slice: None });
+            self.catch_up()?;
             self.unsettled_bytes = 0;
         }
         self.unsettled_bytes += bytes;
+        Ok(())
+    }
+
+    /// Waits for what is running, and learns from how long it took.
+    fn catch_up(&mut self) -> Result<(), GpuFault> {
+        let Some(Running { submitted, slice }) = &self.running else { return Ok(()) };
+        let waited = !self.device.poll(&submitted.index, Duration::ZERO)?;
+        if waited {
+            self.device.wait(&submitted.index, &self.until)?;
+        }
+        if let Some((shader, workgroups)) = slice
+            && let Some(pipeline) = self.compiled.pipeline(*shader)
+        {
+            pipeline.pace().learn(*workgroups, submitted.at.elapsed(), waited);
+        }
+        self.running = None;
+        Ok(())
+    }
+
+    /// Whether a shader ran out of its loop budget. Everything is done by now.
+    fn look_for_trap(&mut self) -> Result<bool, GpuFault> {
+        if let (false, Some(trap)) = (self.trapped, &self.trap) {
+            let mut word = [0; 4];
+            self.device.read(&mut self.staging, (trap, 0), None, &mut word, &self.until)?;
+            self.trapped = word != [0; 4];
+        }
+        Ok(self.trapped)
+    }
+
+    /// Makes the buffers of our own that `shader` binds.
+    fn reserve(&mut self, shader: usize) -> Result<(), GpuFault> {
+        let Some(shader) = self.shaders.at(shader) else { return Ok(()) };
+        if shader.has_trap() && self.trap.is_none() {
+            self.trap = Some(self.device.buffer(4)?);
+        }
+        if shader.has_place() && self.place.is_none() {
+            self.place = Some((self.device.uniform(u64::from(SLICE_BYTES))?, [0; 8]));
+        }
+        Ok(())
+    }
+
+    /// Runs a dispatch slice by slice; the last one is not waited for.
+    fn run(&mut self, shader: usize, groups: [u32; 3], bound: &wgpu::BindGroup) -> Result<(), GpuFault> {
+        let compiled = Arc::clone(&self.compiled);
+        let pipeline = pipeline(&compiled, shader)?;
+        let mut grid = Grid::new(groups);
+        loop {
+            self.catch_up()?;
+            let Some(slice) = grid.cut(pipeline.pace().workgroups()) else { return Ok(()) };
+            self.say_where(shader, slice, groups)?;
+            let submitted = self.device.dispatch(&pipeline.pipeline, bound, slice.groups, &self.until)?;
+            self.running = Some(Running { submitted, slice: Some((shader, slice.workgroups())) });
+            if grid.is_done() {
+                return Ok(());
+            }
+            self.catch_up()?;
+            // What is left of it cannot matter any more.
+            if self.look_for_trap()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the shader which slice comes next, if it asks and does not know.
+    fn say_where(&mut self, shader: usize, slice: Slice, groups: [u32; 3]) -> Result<(), GpuFault> {
+        let (Some(shader), Some((buffer, known))) = (self.shaders.at(shader), &mut self.place) else { return Ok(()) };
+        let words = slice.words(if shader.asks_total() { groups } else { [0; 3] });
+        if shader.has_place() && words != *known {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            self.device.write(buffer, 0, &bytes)?;
+            *known = words;
+        }
         Ok(())
     }
 }
@@ -110,27 +169,17 @@ impl GpuSession {
 impl GpuAttempt for GpuSession {
     fn buf_create(&mut self, bytes: i64) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some(bytes) = u64::try_from(bytes).ok().filter(|b| *b > 0 && b.is_multiple_of(4)) else {
-            return Ok(status::INVALID);
+        let bytes = match self.ledger.room(bytes) {
+            Ok(bytes) => bytes,
+            Err(status) => return Ok(status),
         };
-        let slots = BUFFERS.min(self.limits.buffers as usize);
-        let room = self.limits.buffer_bytes.saturating_sub(self.live_bytes);
-        if self.buffers.len() >= slots || bytes > BUFFER_BYTES || bytes > room {
-            return Ok(status::LIMIT);
-        }
         let buffer = self.device.buffer(bytes)?;
-        match self.buffers.insert(Buffer { buffer, bytes }) {
-            Some(handle) => {
-                self.live_bytes += bytes;
-                Ok(handle)
-            }
-            None => Ok(status::LIMIT),
-        }
+        Ok(self.ledger.insert(buffer, bytes))
     }
 
     fn buf_write(&mut self, handle: i32, offset: i64, src: &[u8]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let (buffer, mut offset) = match self.place(handle, offset, src.len() as u64) {
+        let (buffer, mut offset) = match self.ledger.place(handle, offset, src.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
@@ -144,28 +193,27 @@ impl GpuAttempt for GpuSession {
 
     fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuStop> {
         self.in_time()?;
-        let (buffer, offset) = match self.place(handle, offset, dst.len() as u64) {
+        let (buffer, offset) = match self.ledger.place(handle, offset, dst.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
+        if dst.is_empty() {
+            return Ok(status::OK);
+        }
+        self.catch_up()?;
         let trap = self.trap.as_ref();
-        self.trapped |= self.device.read(&mut self.staging, (&buffer, offset), trap, dst, self.deadline)?;
-        if !dst.is_empty() {
-            // The copy came after everything else this session submitted.
-            self.running = None;
-            self.unsettled_bytes = 0;
-            if self.trapped {
-                dst.fill(0);
-                return Err(GpuStop::Trap);
-            }
+        self.trapped |= self.device.read(&mut self.staging, (&buffer, offset), trap, dst, &self.until)?;
+        self.unsettled_bytes = 0;
+        if self.trapped {
+            dst.fill(0);
+            return Err(GpuStop::Trap);
         }
         Ok(status::OK)
     }
 
     fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some(gone) = self.buffers.remove(handle) else { return Ok(status::HANDLE) };
-        self.live_bytes -= gone.bytes;
+        let Some(gone) = self.ledger.remove(handle) else { return Ok(status::HANDLE) };
         // wgpu keeps the memory until the work that uses it is done; bound what piles up.
         let bytes = gone.bytes;
         drop(gone);
@@ -175,67 +223,47 @@ impl GpuAttempt for GpuSession {
 
     fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some((index, shader)) = self.shaders.find(name) else { return Ok(status::NO_SHADER) };
-        let total = groups
-            .iter()
-            .try_fold(1u64, |n, g| (*g <= WORKGROUPS_PER_DIMENSION).then(|| n.saturating_mul(u64::from(*g))));
-        if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
-            return Ok(status::LIMIT);
-        }
-        let mut bound = match bind(shader, &self.buffers, bindings) {
-            Ok(bound) => bound,
+        let admitted = match self.ledger.admit(&self.shaders, name, groups, bindings) {
+            Ok(admitted) => admitted,
             Err(status) => return Ok(status),
         };
-        if shader.line_only() && (groups[1] > 1 || groups[2] > 1) {
-            return Ok(status::INVALID);
-        }
-        self.dispatches += 1;
-        if total == Some(0) {
+        let index = admitted.shader;
+        // After a trap nobody gets to see what a shader does.
+        if admitted.empty || self.trapped {
             return Ok(status::OK);
         }
-        let Some(pipeline) = self.compiled.pipeline(index) else {
-            return Err(GpuFault::Refused(format!("shader {index} has no pipeline")));
-        };
-        if shader.has_trap() {
-            let trap = match &mut self.trap {
-                Some(trap) => &*trap,
-                none => &*none.insert(self.device.buffer(4)?),
-            };
-            bound.push((TRAP_BINDING, trap));
-        }
-        self.running =
-            Some(self.device.dispatch(&pipeline.pipeline, &pipeline.layout, &bound, groups, self.deadline)?);
+        let (has_trap, has_place) =
+            self.shaders.at(index).map_or((false, false), |shader| (shader.has_trap(), shader.has_place()));
+        self.reserve(index)?;
+        let trap = self.trap.iter().filter(|_| has_trap).map(|trap| (TRAP_BINDING, trap));
+        let place = self.place.iter().filter(|_| has_place).map(|(place, _)| (SLICE_BINDING, place));
+        let given = admitted.bound.iter().filter_map(|(binding, handle)| Some((*binding, self.ledger.find(*handle)?)));
+        let all = given.chain(trap).chain(place);
+        let bound = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
+        self.run(index, groups, &bound)?;
         Ok(status::OK)
     }
 
     fn trace(&mut self) -> Result<Digest, GpuStop> {
         self.in_time()?;
-        if let (false, Some(trap)) = (self.trapped, &self.trap) {
-            let mut word = [0; 4];
-            self.device.read(&mut self.staging, (trap, 0), None, &mut word, self.deadline)?;
-            self.trapped = word != [0; 4];
-        }
-        if self.trapped {
+        self.catch_up()?;
+        if self.look_for_trap()? {
             return Err(GpuStop::Trap);
         }
-        let mut hasher = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
+        let mut trace = Trace::new();
         let mut bytes = Vec::new();
-        for (handle, live) in self.buffers.iter() {
-            hasher.update(&handle.to_le_bytes());
-            hasher.update(&live.bytes.to_le_bytes());
+        for (handle, live) in self.ledger.iter() {
+            trace.buffer(handle, live.bytes);
             let mut offset = 0;
             while offset < live.bytes {
                 // At most COPY_BYTES, which fits usize.
                 bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
-                self.device.read(&mut self.staging, (&live.buffer, offset), None, &mut bytes, self.deadline)?;
-                hasher.update(&bytes);
+                self.device.read(&mut self.staging, (&live.content, offset), None, &mut bytes, &self.until)?;
+                trace.content(&bytes);
                 offset += bytes.len() as u64;
             }
         }
-        if let Some(last) = self.running.take() {
-            self.device.wait(&last, self.deadline).inspect_err(|_| self.running = Some(last))?;
-        }
-        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+        Ok(trace.finish())
     }
 }
 
@@ -243,7 +271,8 @@ impl Drop for GpuSession {
     /// Work that outlives its attempt would be waited for by the next one: give it a moment, then give up the device.
     fn drop(&mut self) {
         let Some(last) = self.running.take() else { return };
-        if let Err(GpuFault::Deadline) = self.device.wait(&last, Instant::now() + GRACE) {
+        let moment = Until::from(Instant::now() + GRACE);
+        if let Err(GpuFault::Deadline) = self.device.wait(&last.submitted.index, &moment) {
             tracing::warn!(?GRACE, "gpu work of an ended attempt does not end; giving the device up");
             self.device.give_up("given up: an attempt ended with work that did not");
         }
@@ -252,37 +281,10 @@ impl Drop for GpuSession {
 
 impl std::fmt::Debug for GpuSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GpuSession")
-            .field("buffers", &self.buffers.len())
-            .field("live_bytes", &self.live_bytes)
-            .field("dispatches", &self.dispatches)
-            .finish_non_exhaustive()
+        f.debug_struct("GpuSession").field("ledger", &self.ledger).finish_non_exhaustive()
     }
 }
 
-/// Resolves `given` against what `shader` declares.
-fn bind<'a>(
-    shader: &Shader,
-    buffers: &'a Table<Buffer>,
-    given: &[(u32, i32)],
-) -> Result<Vec<(u32, &'a wgpu::Buffer)>, i32> {
-    if given.iter().any(|(_, handle)| buffers.find(*handle).is_none()) {
-        return Err(status::HANDLE);
-    }
-    let declared = shader.bindings();
-    if given.len() != declared.len() {
-        return Err(status::INVALID);
-    }
-    let mut bound = Vec::with_capacity(declared.len());
-    for want in declared {
-        let mut at = given.iter().filter(|(index, _)| *index == want.index);
-        let (Some((_, handle)), None) = (at.next(), at.next()) else { return Err(status::INVALID) };
-        let live = buffers.find(*handle).ok_or(status::HANDLE)?;
-        let shared = given.iter().filter(|(_, other)| other == handle).count() > 1;
-        if live.bytes < want.min_bytes || (shared && want.writable) {
-            return Err(status::INVALID);
-        }
-        bound.push((want.index, &live.buffer));
-    }
-    Ok(bound)
+fn pipeline(compiled: &Compiled, shader: usize) -> Result<&Pipeline, GpuFault> {
+    compiled.pipeline(shader).ok_or_else(|| GpuFault::Refused(format!("shader {shader} has no pipeline")))
 }

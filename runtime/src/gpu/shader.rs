@@ -1,7 +1,9 @@
 //! Which WGSL is run: baseline WebGPU compute, storage buffers in group 0, one entry point.
 
+use std::sync::Arc;
+
 use naga::{AddressSpace, Span, StorageAccess, TypeInner};
-use p2c2r_shader::{Class, Finding, Place};
+use p2c2r_shader::{Class, Finding, Place, Reference};
 use p2c2r_signing::ResultClass;
 
 use super::device::contained;
@@ -19,7 +21,11 @@ pub(super) struct Shader {
     module: naga::Module,
     bindings: Vec<Binding>,
     has_trap: bool,
+    has_place: bool,
+    asks_total: bool,
     line_only: bool,
+    /// If its kernel claims to be exact.
+    reference: Option<Arc<Reference>>,
 }
 
 /// One storage buffer of a shader.
@@ -45,12 +51,18 @@ impl Shader {
         if exact && analysed.class() != Class::Exact {
             return Err(GpuLoadError::Inexact { shader: name.to_owned(), findings: analysed.findings().to_vec() });
         }
+        let error =
+            |finding: Finding| GpuLoadError::Shader { shader: name.to_owned(), line: None, reason: finding.reason };
+        let sliced = analysed.rewritten().sliced().map_err(error)?;
         Ok(Self {
             name: name.to_owned(),
-            module: analysed.rewritten().module().clone(),
             bindings,
             has_trap: analysed.rewritten().has_trap(),
+            has_place: sliced.has_place(),
+            asks_total: sliced.asks_total(),
             line_only: exact && analysed.line_only(),
+            reference: analysed.reference().filter(|_| exact).cloned(),
+            module: sliced.into_module(),
         })
     }
 
@@ -58,7 +70,16 @@ impl Shader {
     pub(super) fn own(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
         let (analysed, bindings) = analyse(name, wgsl)?;
         let module = analysed.module().clone();
-        Ok(Self { name: name.to_owned(), module, bindings, has_trap: false, line_only: false })
+        Ok(Self {
+            name: name.to_owned(),
+            module,
+            bindings,
+            has_trap: false,
+            has_place: false,
+            asks_total: false,
+            line_only: false,
+            reference: None,
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -78,6 +99,21 @@ impl Shader {
     /// Whether it sets a word at [`super::limits::TRAP_BINDING`].
     pub(super) const fn has_trap(&self) -> bool {
         self.has_trap
+    }
+
+    /// Whether it must be told, at [`super::limits::SLICE_BINDING`], where its slice begins.
+    pub(super) const fn has_place(&self) -> bool {
+        self.has_place
+    }
+
+    /// Whether it must be told there how many workgroups the dispatch has.
+    pub(super) const fn asks_total(&self) -> bool {
+        self.asks_total
+    }
+
+    /// What runs in place of an adapter.
+    pub(super) fn reference(&self) -> Option<&Reference> {
+        self.reference.as_deref()
     }
 
     /// Whether it may be dispatched along x only.

@@ -81,6 +81,7 @@ fn call<E: Into<GpuStop>>(state: &mut State, f: impl FnOnce(&mut dyn GpuAttempt)
 pub(crate) fn host_fault(fault: GpuFault, clock: &Clock) -> HostFault {
     match fault {
         GpuFault::Deadline => HostFault::Deadline { after: clock.after },
+        GpuFault::Cancelled => HostFault::Cancelled,
         GpuFault::OutOfMemory => HostFault::OutOfMemory(fault.to_string()),
         fault => HostFault::Gpu(fault.to_string()),
     }

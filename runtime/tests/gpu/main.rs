@@ -4,7 +4,12 @@
 mod adapter;
 mod bench;
 mod buffers;
+mod differential;
 mod dispatch;
 mod faults;
 mod loading;
 mod rewritten;
+
+#[path = "../differential/mod.rs"]
+#[allow(dead_code, reason = "the soak takes more of it")]
+mod judges;

@@ -1,15 +1,17 @@
 //! The GPU worker: adapter and driver, with nothing of a guest but its shaders and buffers. Attempts talk to it on lines of
 //! their own, each on a thread; the supervisor only has sessions opened.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use p2c2r_runtime::engine_id;
-use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, GpuStop, OK, Shaders, limits::COPY_BYTES};
+use p2c2r_runtime::gpu::{
+    Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, GpuStop, OK, Shaders, Until, limits::COPY_BYTES,
+};
 use p2c2r_signing::ModuleId;
 
 use super::{WorkerError, reason, verified};
-use crate::channel::{Channel, ReceiveError, Received};
+use crate::channel::{Channel, ReceiveError, Received, is_over};
 use crate::confine;
 use crate::limits::GPU_KERNELS;
 use crate::memory::Window;
@@ -39,7 +41,10 @@ pub(super) fn serve(options: GpuOptions, channel: &mut Channel) -> Result<(), Wo
             let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
             let shaders = prepared.shaders(module.id(), || gpu.prepare(&module).map_err(reason));
             let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
-            let session = GpuSession::new(&gpu, &shaders.map_err(Refusal::Kernel)?, &limits, ends);
+            let watched = line.try_clone().map_err(|error| device(&error))?;
+            // While a call is answered the line is silent, unless its other end was killed.
+            let until = Until::deadline_or(ends, move || is_over(watched.as_fd()));
+            let session = GpuSession::new(&gpu, &shaders.map_err(Refusal::Kernel)?, &limits, until);
             let window = Window::from_parts(window, window_bytes);
             attach(session.map_err(|fault| device(&fault))?, line, window).map_err(|error| device(&error))
         });

@@ -102,6 +102,7 @@ proptest! {
                 );
                 let info = validator.validate(module).unwrap();
                 naga::back::wgsl::write_string(module, &info, naga::back::wgsl::WriterFlags::empty()).unwrap();
+                shader.rewritten().sliced().unwrap();
             }
             // The generator puts barriers anywhere, and drops code behind `break` and `return`.
             Err(finding) => prop_assert!(!finding.reason.contains("rewritten"), "{}\n{}", finding, wgsl),

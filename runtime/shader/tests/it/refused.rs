@@ -55,6 +55,43 @@ fn floats() {
 }
 
 #[test]
+fn gaps_in_what_is_stored() {
+    let storing = |ty: &str, store: &str| {
+        format!(
+            "struct Loose {{ a: u32, b: vec4<u32> }}
+             struct Tight {{ a: vec2<u32>, b: array<u32, 2>, c: vec4<i32> }}
+             struct Headed {{ count: u32, items: array<vec4<u32>> }}
+             struct Third {{ a: vec3<u32>, b: u32 }}
+             @group(0) @binding(0) var<storage, read_write> out: {ty};
+             @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+                 {store}
+             }}"
+        )
+    };
+    for (ty, store) in [
+        ("array<Loose>", "out[id.x] = Loose();"),
+        ("array<vec3<u32>>", "out[id.x] = vec3<u32>();"),
+        ("array<vec3<u32>>", "out[id.x].y = 1u;"),
+        ("array<vec3<u32>>", "out[id.x][id.y] = 1u;"),
+        ("array<array<Loose, 2>>", "out[id.x] = array<Loose, 2>();"),
+        ("array<Third>", "out[id.x] = Third();"),
+        ("array<Third>", "let p = &out[id.x].a; (*p).z = 3u;"),
+    ] {
+        inexact(&storing(ty, store), 7, "gaps");
+    }
+    for (ty, store) in [
+        ("array<Loose>", "out[id.x].a = 1u; out[id.x].b = vec4<u32>(); out[id.x].b.z = 3u;"),
+        ("array<Tight>", "out[id.x] = Tight(); out[id.x].b[id.y] = 1u;"),
+        ("Headed", "out.items[id.x] = vec4<u32>();"),
+        ("array<Third>", "out[id.x].b = out[id.x].a.x;"),
+        ("array<u32>", "var v = vec3<u32>(); v.x = 1u; var l = Loose(); l.a = v.x; out[id.x] = l.a;"),
+    ] {
+        let shader = Shader::parse(&storing(ty, store)).unwrap();
+        assert_eq!(shader.class(), Class::Exact, "{:?} {store}", shader.findings());
+    }
+}
+
+#[test]
 fn atomics_in_an_order() {
     inexact(&main("out[id.x] = atomicAdd(&count, 1u);"), 6, "do not use it");
     inexact(&main("\natomicExchange(&count, i);"), 7, "exchanges");

@@ -1,0 +1,134 @@
+//! Generated shaders on the CPU reference and the machine's adapter: `shader_soak --count 10000 --seed 0`. Prints how many ended
+//! how and what the first that differ come down to; fails if any does.
+#![expect(clippy::unwrap_used, reason = "it stops at the first thing that is not as it should be")]
+#![expect(clippy::print_stdout, reason = "what it is for")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use p2c2r_runtime::gpu::{Gpu, GpuOptions, Shaders};
+
+#[path = "../tests/differential/mod.rs"]
+mod judges;
+
+use judges::{Inputs, Judgement, Times};
+
+/// Shaders of one module.
+const BATCH: u64 = 64;
+
+/// Shaders between two lines of progress.
+const PROGRESS: u64 = 1024;
+
+/// Disagreements that are printed.
+const SHOWN: usize = 5;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (mut count, mut first) = (1_000u64, 0u64);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().and_then(|value| value.parse().ok());
+        match (name.as_str(), value) {
+            ("--count", Some(value)) => count = value,
+            ("--seed", Some(value)) => first = value,
+            _ => {
+                eprintln!("usage: shader_soak [--count N] [--seed S]");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let gpu = match Gpu::open(GpuOptions::default()) {
+        Ok(gpu) => gpu,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{} ({})", gpu.info().adapter, gpu.info().driver);
+    speed(&gpu);
+
+    let started = Instant::now();
+    let (mut agreed, mut trapped, mut differ) = (0u64, 0u64, Vec::new());
+    let mut refused: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut times = Times::default();
+    let mut seed = first;
+    while seed < first + count {
+        let seeds = seed..(seed + BATCH).min(first + count);
+        seed = seeds.end;
+        let mut texts = Vec::new();
+        for seed in seeds {
+            let text = judges::shader(seed);
+            match judges::accept(&text.wgsl()) {
+                Ok(()) => texts.push((seed, text)),
+                Err(why) => {
+                    let why = why.split_once(": ").map_or(why.clone(), |(_, reason)| reason.to_owned());
+                    refused.entry(why).or_insert((0, seed)).0 += 1;
+                }
+            }
+        }
+        let wgsl: Vec<String> = texts.iter().map(|(_, text)| text.wgsl()).collect();
+        let module = judges::module(&wgsl.iter().map(String::as_str).collect::<Vec<_>>());
+        let (shaders, prepared) = (Shaders::of(&module).unwrap(), gpu.prepare(&module).unwrap());
+        for (index, (seed, text)) in texts.iter().enumerate() {
+            let inputs = judges::inputs(*seed, text);
+            match judges::judge(Some((&gpu, &prepared)), &shaders, index, &inputs, &mut times) {
+                Judgement::Agrees { trapped: out } => {
+                    agreed += 1;
+                    trapped += u64::from(out);
+                }
+                Judgement::Differs(how) => {
+                    println!("seed {seed} differs, {how}");
+                    if differ.len() < SHOWN {
+                        println!("{}", judges::shrink(&gpu, text, &inputs).wgsl());
+                    }
+                    differ.push(*seed);
+                }
+            }
+        }
+        if (seed - first).is_multiple_of(PROGRESS) {
+            println!("{} shaders after {:.0} s", seed - first, started.elapsed().as_secs_f64());
+        }
+    }
+
+    let turned_down: u64 = refused.values().map(|(count, _)| count).sum();
+    println!("{count} shaders from seed {first} in {:.0} s", started.elapsed().as_secs_f64());
+    println!("  {agreed} the same on the reference in 4 orders and on the adapter, {trapped} of them by a trap");
+    println!("  {turned_down} not exact ({:.1} %)", turned_down as f64 * 100.0 / count as f64);
+    for (why, (count, seed)) in &refused {
+        println!("    {count} (first {seed}): {why}");
+    }
+    println!("  {} different {differ:?}", differ.len());
+    println!(
+        "  running them: reference {:.1} s, adapter {:.1} s",
+        times.reference.as_secs_f64(),
+        times.adapter.as_secs_f64()
+    );
+    if differ.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How long a shader of ordinary work takes on either side.
+fn speed(gpu: &Gpu) {
+    let wgsl = "
+        @group(0) @binding(0) var<storage, read_write> words: array<u32>;
+        @group(0) @binding(1) var<storage, read> source: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            var state = source[id.x] | 1u;
+            var sum = 0u;
+            for (var n = 0u; n < 256u; n++) {
+                state ^= state << 13u; state ^= state >> 17u; state ^= state << 5u;
+                sum += (state & 0xffffu) * (source[(id.x + n) % arrayLength(&source)] >> 16u);
+            }
+            words[id.x] = sum;
+        }";
+    let module = judges::module(&[wgsl]);
+    let prepared = gpu.prepare(&module).unwrap();
+    let invocations = 1 << 16;
+    let source = (0..invocations).map(|n: u32| n.wrapping_mul(2_654_435_761)).collect();
+    let inputs = Inputs { buffers: vec![(0, vec![0; invocations as usize]), (1, source)], groups: invocations / 64 };
+    let times = judges::time(gpu, &prepared, 0, &inputs);
+    let (reference, adapter) = (times.reference.as_secs_f64() * 1e3, times.adapter.as_secs_f64() * 1e3);
+    println!(
+        "65536 invocations of 256 rounds: reference {reference:.1} ms, adapter {adapter:.1} ms, {:.1} times",
+        reference / adapter
+    );
+}

@@ -1,0 +1,206 @@
+//! Generated shaders of the exact profile on the CPU reference, in several orders, and on the machine's adapter: the bytes must be
+//! the same.
+
+mod expression;
+mod generator;
+mod random;
+
+use std::time::{Duration, Instant};
+
+use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop, ReferenceSession, Shaders};
+use p2c2r_shader::reference::Order;
+use p2c2r_shader::{Class, Shader};
+use p2c2r_signing::{
+    Manifest, ResultClass, SecretKey, TrustedKeys, VerifiedModule, attach, manifest, sign_module, verify_module,
+};
+
+pub(crate) use generator::{Text, shader};
+use random::Random;
+
+/// A software adapter shares two cores with everything else.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const ROOMY: manifest::Gpu =
+    manifest::Gpu { buffers: 8, buffer_bytes: 16 << 20, dispatches: 8, workgroups: 1 << 16, cpu_path: false };
+
+/// Seeds of orders, and how many invocations go side by side.
+const ORDERS: [(u64, u32); 3] = [(1, 1), (2, 5), (3, 32)];
+
+/// What a shader is run on: the contents of its buffers, by binding, and the workgroups along x.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs {
+    pub(crate) buffers: Vec<(u32, Vec<u32>)>,
+    pub(crate) groups: u32,
+}
+
+/// What is in the buffers in the end, or that an invocation ran out of its budget.
+pub(crate) type Outcome = Result<Vec<Vec<u32>>, GpuStop>;
+
+/// What became of a shader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// The same everywhere; whether as a trap.
+    Agrees { trapped: bool },
+    /// What differs, in words.
+    Differs(String),
+}
+
+/// Time that both sides took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) reference: Duration,
+    pub(crate) adapter: Duration,
+}
+
+/// Whether the analysis calls it exact.
+pub(crate) fn accept(wgsl: &str) -> Result<(), String> {
+    let shader = Shader::parse(wgsl).map_err(|finding| finding.to_string())?;
+    match shader.class() {
+        Class::Exact => Ok(()),
+        Class::Device => Err(shader.findings().first().map_or_else(String::new, ToString::to_string)),
+    }
+}
+
+/// Buffers for a generated shader.
+pub(crate) fn inputs(seed: u64, text: &Text) -> Inputs {
+    const CORNERS: [u32; 12] =
+        [0, 1, 2, 31, 32, 33, u32::MAX, 1 << 31, i32::MAX as u32, 0xffff, 0x8000_0001, 0x5555_5555];
+    let mut random = Random::new(seed ^ 0x1279_1a8f);
+    let groups = 1 + random.below(4) as u32;
+    let invocations = (groups * text.side) as usize;
+    let mut word = |corners: bool| {
+        let word = random.next();
+        match word >> 62 {
+            0 if corners => CORNERS[(word % 12) as usize],
+            1 => (word & 63) as u32,
+            _ => word as u32,
+        }
+    };
+    let mut words = |count: usize, corners: bool| (0..count).map(|_| word(corners)).collect::<Vec<_>>();
+    let buffers = vec![
+        (0, vec![0xdead_beef; invocations * generator::OWN_WORDS as usize]),
+        (1, words(invocations + 64, true)),
+        (2, words(16, false)),
+        (3, words(8, false)),
+        (4, words(12 * (invocations + 3), true)),
+        (5, vec![7; invocations * 8]),
+    ];
+    Inputs { buffers, groups }
+}
+
+/// A signed module with these shaders, each named by its index.
+pub(crate) fn module(shaders: &[&str]) -> VerifiedModule {
+    let manifest = Manifest::from_json(
+        br#"{"name":"differential","version":"0.1.0","abi":1,"publisher":"tests","unit":"word",
+             "gpu":{"buffers":8,"buffer_bytes":16777216,"dispatches":8,"workgroups":65536}}"#,
+    )
+    .unwrap();
+    let manifest = Manifest { result_class: ResultClass::Exact, ..manifest };
+    let named: Vec<_> = shaders.iter().enumerate().map(|(n, text)| (n.to_string(), (*text).to_owned())).collect();
+    let unsigned = attach(b"\0asm\x01\0\0\0", &manifest, &named).unwrap();
+    let key = SecretKey::generate();
+    verify_module(sign_module(&unsigned, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap()
+}
+
+/// Runs shader `index` of `module` on the reference and on `gpu`, and compares.
+pub(crate) fn judge(
+    gpu: Option<(&Gpu, &Shaders)>,
+    shaders: &Shaders,
+    index: usize,
+    inputs: &Inputs,
+    times: &mut Times,
+) -> Judgement {
+    let until = Instant::now() + PATIENCE;
+    let reference = || ReferenceSession::new(shaders, &ROOMY, until).unwrap();
+    let started = Instant::now();
+    let natural = run(&mut reference(), index, inputs);
+    times.reference += started.elapsed();
+    for (seed, together) in ORDERS {
+        let shuffled = run(&mut reference().in_order(Order::Shuffled { seed, together }), index, inputs);
+        if let Some(difference) = difference(&natural, &shuffled) {
+            return Judgement::Differs(format!("order {seed}, {together} together: {difference}"));
+        }
+    }
+    if let Some((gpu, prepared)) = gpu {
+        let mut session = GpuSession::new(gpu, prepared, &ROOMY, until).unwrap();
+        let started = Instant::now();
+        let on_adapter = run(&mut session, index, inputs);
+        times.adapter += started.elapsed();
+        if let Some(difference) = difference(&natural, &on_adapter) {
+            return Judgement::Differs(format!("reference and adapter: {difference}"));
+        }
+    }
+    Judgement::Agrees { trapped: natural.is_err() }
+}
+
+/// How long shader `index` takes on either side, transfers included; the better of two.
+pub(crate) fn time(gpu: &Gpu, prepared: &Shaders, index: usize, inputs: &Inputs) -> Times {
+    let until = Instant::now() + PATIENCE;
+    let took = |session: &mut dyn GpuAttempt| {
+        let started = Instant::now();
+        run(session, index, inputs).unwrap();
+        started.elapsed()
+    };
+    let once = || Times {
+        reference: took(&mut ReferenceSession::new(prepared, &ROOMY, until).unwrap()),
+        adapter: took(&mut GpuSession::new(gpu, prepared, &ROOMY, until).unwrap()),
+    };
+    let (one, two) = (once(), once());
+    Times { reference: one.reference.min(two.reference), adapter: one.adapter.min(two.adapter) }
+}
+
+/// Leaves out statement after statement as long as the rest still differs.
+pub(crate) fn shrink(gpu: &Gpu, text: &Text, inputs: &Inputs) -> Text {
+    let differs = |text: &Text| {
+        let wgsl = text.wgsl();
+        if accept(&wgsl).is_err() {
+            return false;
+        }
+        let module = module(&[&wgsl]);
+        let (Ok(prepared), Ok(shaders)) = (gpu.prepare(&module), Shaders::of(&module)) else { return false };
+        matches!(judge(Some((gpu, &prepared)), &shaders, 0, inputs, &mut Times::default()), Judgement::Differs(_))
+    };
+    let mut small = text.clone();
+    let mut at = small.body.len();
+    while at > 0 {
+        at -= 1;
+        let mut smaller = small.clone();
+        smaller.body.remove(at);
+        if differs(&smaller) {
+            small = smaller;
+        }
+    }
+    small
+}
+
+fn run(session: &mut dyn GpuAttempt, index: usize, inputs: &Inputs) -> Outcome {
+    let mut bindings = Vec::new();
+    for (binding, words) in &inputs.buffers {
+        let handle = session.buf_create(words.len() as i64 * 4)?;
+        assert!(handle > 0, "status {handle}");
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(session.buf_write(handle, 0, &bytes), Ok(0));
+        bindings.push((*binding, handle));
+    }
+    assert_eq!(session.dispatch(index.to_string().as_bytes(), [inputs.groups, 1, 1], &bindings)?, 0);
+    let mut buffers = Vec::new();
+    for ((_, words), (_, handle)) in inputs.buffers.iter().zip(&bindings) {
+        let mut bytes = vec![0; words.len() * 4];
+        assert_eq!(session.buf_read(*handle, 0, &mut bytes)?, 0);
+        buffers.push(bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect());
+    }
+    Ok(buffers)
+}
+
+/// Where two results part.
+fn difference(one: &Outcome, two: &Outcome) -> Option<String> {
+    match (one, two) {
+        (Ok(one), Ok(two)) => one.iter().zip(two).enumerate().find_map(|(buffer, (one, two))| {
+            let at = one.iter().zip(two).position(|(a, b)| a != b)?;
+            let count = one.iter().zip(two).filter(|(a, b)| a != b).count();
+            Some(format!("buffer {buffer} word {at}: {:#x} and {:#x}, {count} in all", one[at], two[at]))
+        }),
+        (Err(one), Err(two)) if one == two => None,
+        (one, two) => Some(format!("{:?} and {:?}", one.as_ref().map(|_| "done"), two.as_ref().map(|_| "done"))),
+    }
+}
