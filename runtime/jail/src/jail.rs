@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use p2c2r_runtime::limits::{CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
+use p2c2r_runtime::limits::{CACHE_ENTRY_BYTES, WORKERS};
 use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, HostFault, Metering, PathKind, result_classes};
 use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
 
@@ -227,7 +227,7 @@ impl Jail {
         if blobs.len() != attempt.blobs.len() {
             return Err(HostFault::Internal(format!("{} ids for {} blobs", blobs.len(), attempt.blobs.len())));
         }
-        let after = attempt.deadline.min(DEADLINE);
+        let after = attempt.deadline();
         let until = started + after;
         let mut place = self.0.place()?;
         let mut bound = match place.take(kernel.id()) {
@@ -382,7 +382,7 @@ impl Bound {
             seed: attempt.seed,
             gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
             max_units: attempt.max_units,
-            deadline: attempt.deadline,
+            deadline: attempt.deadline(),
         };
         let line = gpu.iter().flat_map(|gpu| [gpu.line.as_fd(), gpu.window.as_fd()]);
         let descriptors: Vec<BorrowedFd<'_>> = memories.iter().map(|memory| memory.as_fd()).chain(line).collect();
