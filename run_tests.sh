@@ -29,8 +29,8 @@ quieter() {
 
 # The set-up provides a Vulkan driver: a GPU test that finds none fails instead of saying SKIPPED.
 export P2C2R_REQUIRE_GPU=1
-# And, on Linux, a C compiler for WASI.
-if [ "$(uname -s)" = Linux ]; then export P2C2R_REQUIRE_WASI_C=1; fi
+# And, on Linux, compilers of C and Rust for WASI.
+if [ "$(uname -s)" = Linux ]; then export P2C2R_REQUIRE_WASI_C=1 P2C2R_REQUIRE_WASI_RUST=1; fi
 
 say "unit and integration tests"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -2,13 +2,14 @@
 # Checks what P2C2R is built and run with and installs what is missing, saying so first:
 #   - rustc and cargo 1.95 or newer and a C compiler (checked; the compiler is installed on Debian)
 #   - a way to compile to WebAssembly: rustup's target, or Debian's compiler with the library sources
-#   - clang and a C library for WASI: the tests run C programs in the sandbox
+#   - clang and a C library for WASI, and Rust's: the tests run C and Rust programs in the sandbox
 #   - a Vulkan driver: Mesa's software driver (lavapipe) when the machine has none
 # Does nothing, in well under a second, when all of it is there. Safe to run again at any time.
 set -euo pipefail
 
 readonly RUST_MIN=1.95.0
 readonly WASM_TARGET=wasm32-unknown-unknown
+readonly WASI_TARGET=wasm32-wasip1
 readonly WASM_PACKAGES="rustc-web cargo-web rust-web-src lld-19"
 # The last one has the compiler's run-time library for wasm32; its name carries clang's version.
 readonly WASI_PACKAGES="clang lld wasi-libc libclang-rt-dev-wasm32"
@@ -69,7 +70,9 @@ check_c_compiler() {
 # ---- WebAssembly -----------------------------------------------------------------------------------------------
 # The two routes that 'p2c2r build' knows; keep this in step with guest-sdk/cli/src/toolchain.rs.
 
-has_rustup_route() { [ -d "$(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib" ]; }
+# has_library TARGET
+has_library() { [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ]; }
+has_rustup_route() { has_library "$WASM_TARGET"; }
 
 has_debian_route() {
     [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] || return 1
@@ -111,6 +114,25 @@ check_wasi_c() {
     say "warning: clang cannot compile for wasm32-wasi; tests with C programs will not run. Install clang, lld and wasi-libc (Debian: $WASI_PACKAGES)"
 }
 
+# ---- Rust for WASI ---------------------------------------------------------------------------------------------
+# Debian's compiler can build that library as well, with clang to link it: runtime/tests/it/wasi_rust.rs knows both ways.
+
+check_wasi_rust() {
+    if has_library "$WASI_TARGET" || { has_debian_route && has_wasi_c; }; then return; fi
+    if have rustup; then
+        say "adding the Rust target $WASI_TARGET, to test the sandbox with Rust programs"
+        if timeout 300 rustup target add "$WASI_TARGET" >/dev/null 2>&1 && has_library "$WASI_TARGET"; then return; fi
+    fi
+    if can_apt; then
+        # shellcheck disable=SC2086 # a list of words
+        if apt_install "Rust for WASI, to test the sandbox with Rust programs" $WASM_PACKAGES && has_debian_route && has_wasi_c; then
+            return
+        fi
+    fi
+    # Not fatal: only a test needs it, and it says so.
+    say "warning: Rust cannot compile for $WASI_TARGET; a test with a Rust program will not run. Run 'rustup target add $WASI_TARGET'"
+}
+
 # ---- Vulkan ----------------------------------------------------------------------------------------------------
 
 has_vulkan() {
@@ -142,5 +164,6 @@ check_rust
 check_c_compiler
 check_wasm
 check_wasi_c
+check_wasi_rust
 check_vulkan
 say "ready: $(rustc --version | cut -d ' ' -f 1-2)"

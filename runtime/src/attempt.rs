@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use p2c2r_signing::{InputDigest, Manifest, ModuleId, Outcome, TraceRoot};
 
-use crate::limits::{BLOB_BYTES, BLOBS};
+use crate::limits::{BLOB_BYTES, BLOBS, DEADLINE};
 
 const SEED_DOMAIN: &str = "P2C2R 2026-11-22 guest seed v1";
 
@@ -54,6 +54,12 @@ impl Attempt {
             deadline: Duration::from_secs(10),
             cancel: None,
         }
+    }
+
+    /// The deadline it gets: at most [`DEADLINE`].
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline.min(DEADLINE)
     }
 
     /// Checks input and blobs against the kernel's limits and the host's.

@@ -22,6 +22,7 @@ const MAC_DOMAIN: &[u8] = b"P2C2R 2026-11-22 compiled code v1";
 
 /// The cache of one engine.
 pub struct Cache {
+    bounds: Bounds,
     dir: PathBuf,
     key: [u8; KEY_BYTES],
     engine_id: Digest,
@@ -39,7 +40,8 @@ impl Cache {
         fs::create_dir_all(&entries)?;
         let parent = dir.canonicalize()?.parent().map(Path::to_owned);
         let parent = parent.ok_or_else(|| io::Error::other("the cache folder must have a folder above it"))?;
-        Ok(Self { dir: entries, key: load_or_make_key(&parent.join(KEY_FILE))?, engine_id, code_id })
+        let key = load_or_make_key(&parent.join(KEY_FILE))?;
+        Ok(Self { bounds: Bounds::MOST, dir: entries, key, engine_id, code_id })
     }
 
     /// The code of a module, if there is an entry of ours for it.
@@ -47,9 +49,12 @@ impl Cache {
         let path = self.path(metering, id);
         let mut entry = Vec::new();
         let file = File::open(&path).ok()?;
-        file.take(CACHE_ENTRY_BYTES + MAC_BYTES as u64 + 1).read_to_end(&mut entry).ok()?;
+        file.take(self.bounds.entry_bytes + MAC_BYTES as u64 + 1).read_to_end(&mut entry).ok()?;
         let mac = *entry.first_chunk::<MAC_BYTES>()?;
         let code = entry.split_off(MAC_BYTES);
+        if code.len() as u64 > self.bounds.entry_bytes {
+            return None;
+        }
         // `blake3::Hash` compares in constant time.
         if self.mac(metering, id, &code) != mac {
             tracing::warn!(path = %path.display(), "compiled code does not carry our mac; compiling again");
@@ -60,13 +65,15 @@ impl Cache {
 
     /// Keeps a module's code. Failing to is no error: the next load compiles.
     pub fn store(&self, metering: Metering, id: &ModuleId, code: &[u8]) {
-        if code.len() as u64 > CACHE_ENTRY_BYTES {
-            tracing::warn!(module = %id, bytes = code.len(), max = CACHE_ENTRY_BYTES, "compiled code too large to keep");
+        let max = self.bounds.entry_bytes;
+        if code.len() as u64 > max {
+            tracing::warn!(module = %id, bytes = code.len(), max, "compiled code too large to keep");
             return;
         }
         let mac = self.mac(metering, id, code);
-        let written =
-            self.make_room(code.len() as u64).and_then(|()| replace(&self.path(metering, id), &[mac.as_bytes(), code]));
+        let path = self.path(metering, id);
+        let made = self.make_room(&path, (MAC_BYTES + code.len()) as u64);
+        let written = made.and_then(|()| replace(&path, &[mac.as_bytes(), code]));
         if let Err(error) = written {
             tracing::warn!(module = %id, %error, "compiled code not kept");
         }
@@ -87,18 +94,20 @@ impl Cache {
         h.finalize()
     }
 
-    /// Removes the oldest entries until `bytes` more fit.
-    fn make_room(&self, bytes: u64) -> io::Result<()> {
+    /// Removes the oldest entries until `bytes` fit in place of what is at `path`.
+    fn make_room(&self, path: &Path, bytes: u64) -> io::Result<()> {
         let mut entries: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let about = entry.metadata()?;
-            entries.push((about.modified()?, about.len(), entry.path()));
+            if entry.path() != path {
+                entries.push((about.modified()?, about.len(), entry.path()));
+            }
         }
         entries.sort_unstable();
         let mut total = entries.iter().fold(bytes, |sum, (_, len, _)| sum.saturating_add(*len));
         for (_, len, path) in entries {
-            if total <= CACHE_BYTES {
+            if total <= self.bounds.total_bytes {
                 break;
             }
             fs::remove_file(path)?;
@@ -106,6 +115,19 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Of one cache; smaller ones are for tests.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Code of one entry.
+    entry_bytes: u64,
+    /// All files.
+    total_bytes: u64,
+}
+
+impl Bounds {
+    const MOST: Self = Self { entry_bytes: CACHE_ENTRY_BYTES, total_bytes: CACHE_BYTES };
 }
 
 fn load_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
@@ -163,4 +185,72 @@ fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     written.inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ENTRY: u64 = 100;
+    const MAC: u64 = MAC_BYTES as u64;
+
+    fn open(dir: &Path, total_bytes: u64) -> Cache {
+        let id = Digest::from_bytes([1; 32]);
+        let cache = Cache::open(&dir.join("aot"), id, id).unwrap();
+        Cache { bounds: Bounds { entry_bytes: ENTRY, total_bytes }, ..cache }
+    }
+
+    /// The `number`th module, whose entry was made before that of the next.
+    fn store(cache: &Cache, number: u8, bytes: u64) {
+        let id = ModuleId::from_bytes([number; 32]);
+        cache.store(Metering::Plain, &id, &vec![number; bytes as usize]);
+        if let Ok(file) = File::options().write(true).open(cache.path(Metering::Plain, &id)) {
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(number.into())).unwrap();
+        }
+    }
+
+    fn kept(cache: &Cache) -> Vec<u8> {
+        let known = |number: &u8| cache.load(Metering::Plain, &ModuleId::from_bytes([*number; 32])).is_some();
+        (0..10).filter(known).collect()
+    }
+
+    #[test]
+    fn an_entry_is_kept_up_to_its_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path(), 1000);
+        store(&cache, 1, ENTRY);
+        store(&cache, 2, ENTRY + 1);
+        assert_eq!(kept(&cache), [1]);
+        // One that another release wrote, under a larger bound, is not read.
+        let generous = Cache { bounds: Bounds { entry_bytes: ENTRY + 1, ..cache.bounds }, ..open(dir.path(), 1000) };
+        store(&generous, 2, ENTRY + 1);
+        assert_eq!((kept(&generous), kept(&cache)), (vec![1, 2], vec![1]));
+    }
+
+    #[test]
+    fn the_oldest_go_where_one_byte_too_many_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path(), 3 * (50 + MAC));
+        for number in [3, 1, 2] {
+            store(&cache, number, 50);
+        }
+        assert_eq!(kept(&cache), [1, 2, 3], "exactly full");
+        // An entry that is made again takes no more room than it had.
+        store(&cache, 2, 50);
+        assert_eq!(kept(&cache), [1, 2, 3]);
+        store(&cache, 2, 51);
+        assert_eq!(kept(&cache), [2, 3]);
+        store(&cache, 4, 50 - 1);
+        assert_eq!(kept(&cache), [2, 3, 4]);
+    }
+
+    #[test]
+    fn everybodys_bounds_are_those_of_the_limits() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = Digest::from_bytes([1; 32]);
+        let Bounds { entry_bytes, total_bytes } = Cache::open(&dir.path().join("aot"), id, id).unwrap().bounds;
+        assert_eq!((entry_bytes, total_bytes), (CACHE_ENTRY_BYTES, CACHE_BYTES));
+    }
 }

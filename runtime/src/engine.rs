@@ -171,6 +171,12 @@ pub(crate) fn config(metering: Metering, workers: u32, runaway: Runaway) -> Conf
     // was never touched is known to be zero.
     config.memory_init_cow(false);
 
+    config.allocation_strategy(pool(workers, runaway));
+    config
+}
+
+/// Memory for so many attempts at once.
+fn pool(workers: u32, runaway: Runaway) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(workers)
         .total_memories(workers)
@@ -187,8 +193,7 @@ pub(crate) fn config(metering: Metering, workers: u32, runaway: Runaway) -> Conf
         .table_keep_resident(KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(workers);
-    config.allocation_strategy(pool);
-    config
+    pool
 }
 
 #[cfg(test)]
@@ -203,6 +208,31 @@ mod tests {
         assert_eq!(lock.matches("name = \"wasmtime\"\n").count(), 1, "one wasmtime only");
         let wanted = format!("name = \"wasi-common\"\nversion = \"{WASI_VERSION}\"");
         assert!(lock.contains(&wanted), "change WASI_VERSION with the dependency");
+    }
+
+    /// That the largest module the counts allow fits is a test in `tests/it/limits.rs`; no module reaches the bound itself.
+    #[test]
+    fn a_module_whose_instance_needs_a_byte_more_is_refused() {
+        let globals = "(global (mut i64) (i64.const 0))".repeat(1000);
+        let wasm = wat::parse_str(format!("(module {globals})")).unwrap();
+        let check = |bytes: usize| {
+            let mut config = config(Metering::Plain, 1, Runaway::Killed);
+            let mut pool = pool(1, Runaway::Killed);
+            pool.max_core_instance_size(bytes);
+            config.allocation_strategy(pool);
+            wasmtime::Module::new(&Engine::new(&config)?, &wasm).map(drop)
+        };
+        let (mut refused, mut accepted) = (1000, INSTANCE_BYTES);
+        assert!(check(accepted).is_ok());
+        while accepted - refused > 1 {
+            let middle = refused.midpoint(accepted);
+            *(if check(middle).is_ok() { &mut accepted } else { &mut refused }) = middle;
+        }
+        let error = format!("{:#}", check(refused).unwrap_err());
+        // wasmtime counts in steps of 16 bytes.
+        let needed = accepted.next_multiple_of(16);
+        let wanted = format!("requires {needed} bytes which exceeds the configured maximum of {refused} bytes");
+        assert!(error.contains(&wanted), "{error}");
     }
 
     #[test]

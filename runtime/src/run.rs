@@ -12,7 +12,6 @@ use crate::engine::Metering;
 use crate::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop, Until};
 use crate::host::gpu::host_fault;
 use crate::kernel::{Entry, Kernel, Ready};
-use crate::limits::DEADLINE;
 use crate::log::Log;
 use crate::rewrite::START_EXPORT;
 use crate::state::{Clock, GuestMemory, Output, State, Units};
@@ -35,7 +34,7 @@ pub(crate) fn run(
         Ok(ready) => ready,
         Err(reason) => return Ok(bad_abi(reason, started)),
     };
-    let after = attempt.deadline.min(DEADLINE);
+    let after = attempt.deadline();
     let clock = Clock { ends: started + after, after, cancel: attempt.cancel.clone() };
     // A panic below is a bug of the host; it costs this attempt and not the peer.
     let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -188,5 +187,49 @@ fn fault(stop: Stop) -> HostFault {
     match stop {
         Stop::Fault(fault) => fault,
         other => HostFault::Internal(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use p2c2r_signing::{SecretKey, TrustedKeys, attach, sign_module, verify_module};
+
+    use super::*;
+    use crate::limits::DEADLINE;
+    use crate::{GpuPolicy, Sandbox, SandboxConfig};
+
+    /// What the attempt is given, not only what a function says that it should be.
+    #[test]
+    fn an_attempt_gets_its_deadline_up_to_the_longest() {
+        let sandbox =
+            Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, workers: 1, ..SandboxConfig::default() }).unwrap();
+        let manifest = br#"{"name": "test", "version": "1.0.0", "abi": 1, "publisher": "Test", "unit": "unit"}"#;
+        let wasm = wat::parse_str(
+            r#"(module (memory (export "memory") 1) (func (export "p2c2r_main") (result i32) (i32.const 0)))"#,
+        );
+        let wasm = attach(&wasm.unwrap(), &Manifest::from_json(manifest).unwrap(), &[]).unwrap();
+        let key = SecretKey::generate();
+        let module = verify_module(sign_module(&wasm, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap();
+        let kernel = sandbox.load(&module).unwrap();
+        for (asked, given) in [
+            (DEADLINE - Duration::from_nanos(1), DEADLINE - Duration::from_nanos(1)),
+            (DEADLINE, DEADLINE),
+            (DEADLINE + Duration::from_nanos(1), DEADLINE),
+            (Duration::MAX, DEADLINE),
+        ] {
+            let mut clock = None;
+            let before = Instant::now();
+            let attempt = Attempt { deadline: asked, ..Attempt::new("") };
+            let ran = run(&kernel, attempt, |given, _path| {
+                clock = Some((given.after, given.ends));
+                Ok(None)
+            });
+            assert_eq!(ran.unwrap().outcome, Outcome::Output);
+            let (after, ends) = clock.unwrap();
+            assert_eq!(after, given, "{asked:?}");
+            assert!(ends >= before + given && ends <= Instant::now() + given, "{asked:?}");
+        }
     }
 }

@@ -62,13 +62,9 @@ impl Drop for Awake<'_> {
 }
 
 fn tick(shared: &Shared, engine: &EngineWeak) {
-    let mut idle_ticks = 0;
+    let mut idle = Idle::default();
     while !shared.stop.load(Ordering::SeqCst) {
-        if shared.active.load(Ordering::SeqCst) > 0 {
-            idle_ticks = 0;
-        } else if idle_ticks < IDLE_TICKS {
-            idle_ticks += 1;
-        } else {
+        if idle.enough(shared.active.load(Ordering::SeqCst) > 0) {
             shared.asleep.store(true, Ordering::SeqCst);
             if shared.active.load(Ordering::SeqCst) == 0 && !shared.stop.load(Ordering::SeqCst) {
                 thread::park();
@@ -81,5 +77,33 @@ fn tick(shared: &Shared, engine: &EngineWeak) {
             Some(engine) => engine.increment_epoch(),
             None => return,
         }
+    }
+}
+
+/// Ticks since something ran.
+#[derive(Default)]
+struct Idle(u32);
+
+impl Idle {
+    /// Counts a tick; whether it is not worth making any more.
+    fn enough(&mut self, running: bool) -> bool {
+        let enough = !running && self.0 >= IDLE_TICKS;
+        self.0 = if running { 0 } else { self.0 + u32::from(!enough) };
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticker_sleeps_after_so_many_idle_ticks() {
+        let mut idle = Idle::default();
+        let mut until_enough = || (0..).take_while(|_| !idle.enough(false)).count();
+        assert_eq!(until_enough(), IDLE_TICKS as usize);
+        assert_eq!(until_enough(), 0, "and goes back to sleep when it wakes for nothing");
+        assert!(!idle.enough(true));
+        assert_eq!((0..).take_while(|_| !idle.enough(false)).count(), IDLE_TICKS as usize);
     }
 }

@@ -167,6 +167,28 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_bounded() {
+        let (mut one, other) = Channel::pair().unwrap();
+        let mut other = Channel::new(other);
+        // Three bytes are its length.
+        let largest = vec![7u8; MESSAGE_BYTES - 3];
+        let file = File::open("/dev/zero").unwrap();
+        let most = [file.as_fd(); DESCRIPTORS];
+        one.send(&largest, &most).unwrap();
+        let got = other.receive::<Vec<u8>>().unwrap();
+        assert_eq!((got.message, got.descriptors.len()), (largest.clone(), DESCRIPTORS));
+        let refused = one.send(&[&largest[..], &[7]].concat(), &[]).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{} bytes and 0 descriptors", MESSAGE_BYTES + 1)), "{refused}");
+        let refused = one.send(&1u8, &[&most[..], &[file.as_fd()]].concat()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("1 bytes and {} descriptors", DESCRIPTORS + 1)), "{refused}");
+        // Nothing of those went out, and a sender that does not keep to it is not believed.
+        rustix::net::send(&one, &vec![0; MESSAGE_BYTES + 1], SendFlags::NOSIGNAL).unwrap();
+        assert!(
+            matches!(other.receive::<Vec<u8>>(), Err(ReceiveError::Garbled(what)) if what == "more than a message holds")
+        );
+    }
+
+    #[test]
     fn what_is_no_message_is_said_so() {
         let (mut one, other) = Channel::pair().unwrap();
         let mut other = Channel::new(other);

@@ -262,7 +262,7 @@ impl Jail {
         group: &[(&Attempt, &[BlobId])],
     ) -> Result<Vec<Result<Execution, HostFault>>, HostFault> {
         let started = Instant::now();
-        let after = group.iter().map(|(attempt, _)| attempt.deadline).fold(DEADLINE, Duration::min);
+        let after = group.iter().map(|(attempt, _)| attempt.deadline()).fold(DEADLINE, Duration::min);
         let until = started + after;
         let mut place = self.0.place()?;
         let mut bound = match place.take(kernel.id()) {
@@ -417,7 +417,7 @@ impl Bound {
                 seed: attempt.seed,
                 gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
                 max_units: attempt.max_units,
-                deadline: attempt.deadline,
+                deadline: attempt.deadline(),
             });
         }
         let order = Order::Run { forget: self.held.forget(group), given, runs };

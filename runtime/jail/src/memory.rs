@@ -127,6 +127,18 @@ mod tests {
     }
 
     #[test]
+    fn a_window_gives_back_what_is_more_than_it_keeps() {
+        let window = Window::new(4 << 20).unwrap();
+        let mut byte = [0];
+        for (used, left) in [(WINDOW_KEEP_BYTES, 7), (WINDOW_KEEP_BYTES + 1, 0)] {
+            window.write(0, &[7]).unwrap();
+            window.release(used).unwrap();
+            window.read(0, &mut byte).unwrap();
+            assert_eq!(byte, [left], "{used} bytes were used");
+        }
+    }
+
+    #[test]
     fn what_is_sealed_stays() {
         let sealed = Sealed::new(b"forever").unwrap();
         let other = sealed.as_fd().try_clone_to_owned().unwrap();

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use p2c2r_runtime::CancelFlag;
 
@@ -63,10 +63,14 @@ pub(crate) enum StartError {
 }
 
 impl Process {
-    /// Starts `program` and waits until it is ready.
+    /// Starts `program` and waits until it is ready, at most [`START`].
     ///
     /// The thread that calls this must live as long as the process: Linux kills it with the thread.
     pub(crate) fn start(program: &Path, role: Role) -> Result<Self, StartError> {
+        Self::start_within(program, role, START)
+    }
+
+    fn start_within(program: &Path, role: Role, time: Duration) -> Result<Self, StartError> {
         let spawn = |source| StartError::Spawn { program: program.display().to_string(), source };
         let not_ready = |source| StartError::Ready { program: program.display().to_string(), source };
         let (channel, theirs) = Channel::pair().map_err(spawn)?;
@@ -81,7 +85,7 @@ impl Process {
         // With it goes our copy of the worker's end: only then is its death the end of the line.
         drop(command);
         let mut newborn = Newborn { child, channel };
-        let about = newborn.ready().map_err(not_ready)?;
+        let about = newborn.ready(time).map_err(not_ready)?;
         Ok(Self { newborn, about })
     }
 
@@ -106,8 +110,8 @@ impl Process {
 }
 
 impl Newborn {
-    fn ready(&mut self) -> Result<About, AskError> {
-        let patience = Patience { until: Instant::now() + START, cancel: None };
+    fn ready(&mut self, time: Duration) -> Result<About, AskError> {
+        let patience = Patience { until: Instant::now() + time, cancel: None };
         self.hear(&patience, |report| match report {
             Report::Ready(about) => Ok(about),
             other => Err(AskError::Nonsense(format!("{other:?} before it was ready"))),
@@ -177,5 +181,23 @@ fn describe(status: ExitStatus) -> String {
         Some(libc::SIGXCPU) => "killed for its processor time".to_owned(),
         Some(signal) => format!("killed by signal {signal}"),
         None => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `yes execute` writes to its standard output, which nobody reads, until somebody ends it.
+    #[test]
+    fn a_program_that_never_gets_ready_is_given_up_and_ended() {
+        let started = Process::start_within(Path::new("/usr/bin/yes"), Role::Execute, Duration::from_millis(20));
+        assert!(matches!(started, Err(StartError::Ready { source: AskError::Late, .. })), "{started:?}");
+    }
+
+    #[test]
+    fn a_program_that_is_no_worker_is_not_waited_for() {
+        let started = Process::start(Path::new("/bin/true"), Role::Execute);
+        assert!(matches!(started, Err(StartError::Ready { source: AskError::Died(_), .. })), "{started:?}");
     }
 }

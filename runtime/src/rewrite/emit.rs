@@ -104,19 +104,33 @@ fn order(id: SectionId) -> u8 {
     }
 }
 
+/// What rewriting may make of a module.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Growth {
+    /// Of one function.
+    pub(super) function_bytes: usize,
+    /// Of all of them.
+    pub(super) code_bytes: usize,
+}
+
+impl Growth {
+    pub(super) const MOST: Self = Self { function_bytes: REWRITTEN_FUNCTION_BYTES, code_bytes: REWRITTEN_CODE_BYTES };
+}
+
 /// The functions of a module with what was found to be added to them.
 pub(super) struct Code<'a> {
     pub(super) charges: &'a Charges,
     /// Index of the global that counts the stack.
     pub(super) depth: u32,
+    growth: Growth,
     section: CodeSection,
     charged: bool,
     changed: bool,
 }
 
 impl<'a> Code<'a> {
-    pub(super) fn new(charges: &'a Charges, depth: u32) -> Self {
-        Self { charges, depth, section: CodeSection::new(), charged: false, changed: false }
+    pub(super) fn new(charges: &'a Charges, depth: u32, growth: Growth) -> Self {
+        Self { charges, depth, growth, section: CodeSection::new(), charged: false, changed: false }
     }
 
     /// Whether any function changed.
@@ -139,7 +153,7 @@ impl<'a> Code<'a> {
             let function = self.rewrite(source, body, &inserts)?;
             self.section.raw(&function);
         }
-        Refusal::bound("bytes of rewritten code", self.section.byte_len() as u64, REWRITTEN_CODE_BYTES as u64)
+        Refusal::bound("bytes of rewritten code", self.section.byte_len() as u64, self.growth.code_bytes as u64)
     }
 
     /// What goes where, ordered by place. At one place, what ends an instruction comes before what starts the next.
@@ -173,6 +187,9 @@ impl<'a> Code<'a> {
         }
         Refusal::bound("locals in one function", scratch.next.into(), LOCALS.into())?;
 
+        let grown = |bytes: usize| {
+            Refusal::bound("bytes in one rewritten function", bytes as u64, self.growth.function_bytes as u64)
+        };
         let mut out = append(&bytes[..operators], &scratch.declarations())?;
         let mut copied = operators;
         for (at, insert) in inserts {
@@ -182,17 +199,16 @@ impl<'a> Code<'a> {
             let mut sink = InstructionSink::new(&mut out);
             match insert {
                 Insert::Canonicalise(lanes) => canonicalise(&mut sink, *lanes, scratch.local(*lanes)),
-                Insert::Charge(slots) => {
-                    self.charged = true;
-                    charge(&mut sink, self.depth, *slots);
-                }
+                Insert::Charge(slots) => charge(&mut sink, self.depth, *slots),
                 Insert::GiveBack(slots) => {
                     sink.global_get(self.depth).i32_const(*slots as i32).i32_add().global_set(self.depth);
                 }
             }
-            Refusal::bound("bytes in one rewritten function", out.len() as u64, REWRITTEN_FUNCTION_BYTES as u64)?;
+            grown(out.len())?;
         }
         out.extend_from_slice(&bytes[copied..]);
+        grown(out.len())?;
+        self.charged |= inserts.iter().any(|(_, insert)| matches!(insert, Insert::Charge(_)));
         Ok(out)
     }
 }

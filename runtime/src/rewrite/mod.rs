@@ -44,7 +44,7 @@ use wasmparser::{
 
 use self::body::Body;
 use self::calls::Charges;
-use self::emit::{Code, Sections};
+use self::emit::{Code, Growth, Sections};
 use crate::kernel::LoadError;
 
 /// Exports whose names start like this belong to the sandbox; a module that has one of its own breaks the contract.
@@ -83,6 +83,10 @@ impl From<wasmparser::BinaryReaderError> for Refusal {
 /// # Errors
 /// [`Refusal`] if the module is not valid, uses a reserved name, or would become too large.
 pub(crate) fn rewrite(bytes: &[u8], features: WasmFeatures) -> Result<Cow<'_, [u8]>, Refusal> {
+    rewrite_within(bytes, features, Growth::MOST)
+}
+
+fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Result<Cow<'_, [u8]>, Refusal> {
     let mut validator = Validator::new_with_features(features);
     let mut allocations = FuncValidatorAllocations::default();
     let mut module = Sections { sections: Vec::new(), start: None };
@@ -124,7 +128,7 @@ pub(crate) fn rewrite(bytes: &[u8], features: WasmFeatures) -> Result<Cow<'_, [u
     let types = types.as_ref();
     let imported = types.function_count().saturating_sub(bodies.len() as u32);
     let charges = Charges::new(types, imported, &bodies, &referenced);
-    let mut code = Code::new(&charges, types.global_count());
+    let mut code = Code::new(&charges, types.global_count(), growth);
     for (index, (source, body)) in sources.iter().zip(&bodies).enumerate() {
         code.function(index, source, body)?;
     }

@@ -49,6 +49,23 @@ pub(crate) fn load(wat: &str, manifest: &Manifest) -> Result<Kernel, LoadError> 
     sandbox().load(&module(wat, manifest))
 }
 
+/// A WASI program, with room to work.
+pub(crate) fn load_program(wasm: &[u8]) -> Kernel {
+    let limits = Limits { memory_bytes: 16 << 20, input_bytes: 1 << 20, output_bytes: 1 << 20, units: 1 };
+    let kernel = sandbox().load(&sign(wasm, &Manifest { limits, ..wasi_manifest() }, &[])).expect("loads");
+    assert_eq!(kernel.bad_abi(), None);
+    kernel
+}
+
+/// Runs a program twice: what it says is a function of the task.
+pub(crate) fn run_program(kernel: &Kernel, input: &[u8]) -> Execution {
+    let run = || sandbox().run(kernel, Attempt::new(input.to_vec())).expect("no host fault");
+    let (first, second) = (run(), run());
+    assert_eq!((first.outcome, &first.output), (second.outcome, &second.output));
+    assert_eq!(first.trace_root, second.trace_root);
+    first
+}
+
 /// Loads and runs a module.
 pub(crate) fn try_run(wat: &str, manifest: &Manifest, attempt: Attempt) -> Result<Execution, HostFault> {
     sandbox().run(&load(wat, manifest).expect("loads"), attempt)

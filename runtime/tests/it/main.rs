@@ -17,3 +17,4 @@ mod refusals;
 mod stack;
 mod wasi;
 mod wasi_c;
+mod wasi_rust;

@@ -46,6 +46,17 @@ fn depth_is_counted_in_slots_whether_there_is_fuel_or_not() {
     }
 }
 
+/// On a thread with no more stack than the sandbox asks for; past it the process would end.
+#[test]
+fn the_deepest_recursion_fits_on_the_smallest_thread() {
+    let run = || {
+        let kernel = load(&recursion("", u32::MAX), &manifest()).unwrap();
+        sandbox().run(&kernel, Attempt::new("")).unwrap().outcome
+    };
+    let thread = std::thread::Builder::new().stack_size(limits::THREAD_STACK_BYTES);
+    assert_eq!(thread.spawn(run).unwrap().join().unwrap(), STACK_LIMIT);
+}
+
 #[test]
 fn the_trace_is_the_same_with_and_without_fuel() {
     let text = recursion("i32", 7).replace(

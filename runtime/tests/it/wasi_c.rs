@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cargo_metadata::MetadataCommand;
-use p2c2r_runtime::{Attempt, Execution, Kernel};
-use p2c2r_signing::{Limits, Manifest, Outcome};
+use p2c2r_runtime::Kernel;
+use p2c2r_signing::Outcome;
 
-use crate::kit::{sandbox, sign, wasi_manifest};
+use crate::kit::{load_program, run_program as run};
 
 /// What `scripts/setup.sh` installs, and how to say that it is missing.
 const NEEDED: &str = "clang for wasm32-wasi (Debian: clang lld wasi-libc libclang-rt-dev-wasm32)";
@@ -39,11 +39,7 @@ fn build(arguments: &[impl AsRef<OsStr>]) -> Option<Kernel> {
     })
     .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let limits = Limits { memory_bytes: 16 << 20, input_bytes: 1 << 20, output_bytes: 1 << 20, units: 1 };
-    let module = sign(&fs::read(&wasm).unwrap(), &Manifest { limits, ..wasi_manifest() }, &[]);
-    let kernel = sandbox().load(&module).unwrap();
-    assert_eq!(kernel.bad_abi(), None);
-    Some(kernel)
+    Some(load_program(&fs::read(&wasm).unwrap()))
 }
 
 /// Where cargo keeps the source of a package in our lock file.
@@ -58,15 +54,6 @@ fn source_of(package: &str) -> PathBuf {
         .unwrap();
     let found = metadata.packages.iter().find(|found| found.name.as_str() == package).expect("a package we depend on");
     found.manifest_path.parent().expect("a folder").as_std_path().to_owned()
-}
-
-/// Runs the program twice: what it says is a function of the task.
-fn run(kernel: &Kernel, input: &[u8]) -> Execution {
-    let run = || sandbox().run(kernel, Attempt::new(input.to_vec())).unwrap();
-    let (first, second) = (run(), run());
-    assert_eq!((first.outcome, &first.output), (second.outcome, &second.output));
-    assert_eq!(first.trace_root, second.trace_root);
-    first
 }
 
 /// Ours, for what a program sees of the world that is not there.

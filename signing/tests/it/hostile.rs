@@ -129,6 +129,28 @@ fn every_section_dropped_doubled_or_moved_is_refused() {
     }
 }
 
+/// One past each of these is in the tests below; the largest module is in those of the sandbox.
+#[test]
+fn a_module_at_every_bound_verifies() {
+    let name = |number: usize| format!("{number:0width$}", width = limits::NAME_BYTES);
+    let shader = |number: usize, bytes: usize| (name(number), " ".repeat(bytes));
+    let mut shaders: Vec<_> = (1..limits::SHADERS).map(|number| shader(number, 1)).collect();
+    shaders.push(shader(0, limits::SHADER_BYTES));
+    let with = |sections: usize| {
+        let wasm = [wasm(), custom("x", b"").repeat(sections)].concat();
+        let signed = sign_module(&attach(&wasm, &manifest(), &shaders).map_err(|e| e.to_string())?, &author());
+        verify_module(signed.map_err(|e| e.to_string())?, &trusted()).map_err(|e| e.to_string())
+    };
+    let plain = with(0).unwrap();
+    assert_eq!(plain.shaders().count(), limits::SHADERS);
+    let room = limits::SECTIONS - split(plain.bytes()).1.len();
+    assert_eq!(split(with(room).unwrap().bytes()).1.len(), limits::SECTIONS);
+    assert!(with(room + 1).err().unwrap().contains("more than 256 sections"));
+    let longer = [(format!("{}x", name(0)), "x".to_owned())];
+    let error = attach(&wasm(), &manifest(), &longer).unwrap_err().to_string();
+    assert!(error.contains("is not 1 to 64 of"), "{error}");
+}
+
 #[test]
 fn errors_say_what_is_wrong() {
     check(Vec::new(), "not a core webassembly module: starts with , want");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use p2c2r_signing::{KeyError, PublicKey, SecretKey, SignatureError};
+use p2c2r_signing::{KeyError, PublicKey, SecretKey, SignatureError, limits};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -53,6 +53,22 @@ fn we_read_openssl_keys() {
     openssl(dir.path(), "genpkey -algorithm x25519 -out other.pem");
     let error = SecretKey::load(&dir.path().join("other.pem")).err().unwrap().to_string();
     assert!(error.contains("not an ed25519 key"), "{error}");
+}
+
+#[test]
+fn key_files_are_bounded() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("public.pem");
+    let pem = author().public().to_pem();
+    for (bytes, fits) in [(limits::KEY_FILE_BYTES, true), (limits::KEY_FILE_BYTES + 1, false)] {
+        // What stands before the key is a comment.
+        let comment = "x".repeat(bytes - pem.len() - 1);
+        std::fs::write(&path, format!("{comment}\n{pem}")).unwrap();
+        match PublicKey::load(&path) {
+            Ok(key) => assert!(fits && key == author().public()),
+            Err(error) => assert!(!fits && matches!(error, KeyError::TooLarge { .. }), "{error}"),
+        }
+    }
 }
 
 #[test]

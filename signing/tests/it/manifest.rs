@@ -49,6 +49,7 @@ fn every_field_has_its_bound() {
     check(|m| m.abi = 0, Some("manifest field abi is 0, want 1"));
     check(|m| m.abi = 2, Some("manifest field abi is 2, want 1"));
     check(|m| m.publisher = "Käse & Söhne".to_owned(), None);
+    check(|m| m.publisher = "p".repeat(limits::PUBLISHER_BYTES), None);
     check(|m| m.publisher = "p".repeat(129), Some("want 1 to 128 bytes of printable text"));
     for bad in ["", "  ", "a\nb", "\u{1b}[31m"] {
         check(|m| m.publisher = bad.to_owned(), Some("manifest field publisher"));
@@ -56,8 +57,10 @@ fn every_field_has_its_bound() {
     check(|m| m.entry = "_start".to_owned(), None);
     check(|m| m.entry = String::new(), Some("manifest field entry"));
     check(|m| m.entry = "a b".to_owned(), Some("manifest field entry is a b"));
+    check(|m| m.entry = "e".repeat(limits::NAME_BYTES), None);
     check(|m| m.entry = "e".repeat(65), Some("manifest field entry"));
     check(|m| m.unit = "path_step".to_owned(), None);
+    check(|m| m.unit = "u".repeat(limits::UNIT_BYTES), None);
     check(|m| m.unit = "u".repeat(33), Some("manifest field unit"));
     check(|m| m.unit = "Unit".to_owned(), Some("manifest field unit is Unit"));
 
@@ -67,21 +70,28 @@ fn every_field_has_its_bound() {
     check(|m| m.limits.memory_bytes = limits::MEMORY_BYTES + limits::PAGE_BYTES, Some("limits.memory_bytes"));
     check(|m| m.limits.memory_bytes = 100_000, Some("limits.memory_bytes is 100000, want a multiple of 65536"));
     check(|m| m.limits.input_bytes = limits::INPUT_BYTES, None);
-    check(|m| m.limits.input_bytes += 8 << 20, Some("limits.input_bytes is 9437184, want 0 to 8388608"));
+    check(|m| m.limits.input_bytes = limits::INPUT_BYTES + 1, Some("limits.input_bytes is 8388609, want 0 to 8388608"));
+    check(|m| m.limits.output_bytes = limits::OUTPUT_BYTES, None);
     check(|m| m.limits.output_bytes = limits::OUTPUT_BYTES + 1, Some("limits.output_bytes is 8388609"));
     check(|m| m.limits.units = 0, Some("limits.units is 0, want 1 to 1099511627776"));
+    check(|m| m.limits.units = limits::UNITS, None);
     check(|m| m.limits.units = limits::UNITS + 1, Some("limits.units is 1099511627777"));
     check(|m| m.fuel = Some(limits::FUEL), None);
     check(|m| m.fuel = Some(0), Some("manifest field fuel is 0"));
+    check(|m| m.fuel = Some(limits::FUEL + 1), Some("manifest field fuel is 17592186044417"));
     check(|m| m.fuel = Some(u64::MAX), Some("manifest field fuel is 18446744073709551615"));
 
     check(gpu(|g| g.buffers = 0), Some("gpu.buffers is 0, want 1 to 64"));
+    check(gpu(|g| g.buffers = limits::GPU_BUFFERS), None);
     check(gpu(|g| g.buffers = 65), Some("gpu.buffers is 65"));
     check(gpu(|g| g.buffer_bytes = 3), Some("gpu.buffer_bytes is 3"));
+    check(gpu(|g| g.buffer_bytes = limits::GPU_BUFFER_BYTES), None);
     check(gpu(|g| g.buffer_bytes = limits::GPU_BUFFER_BYTES + 1), Some("gpu.buffer_bytes is 1073741825"));
     check(gpu(|g| g.dispatches = 0), Some("gpu.dispatches is 0"));
+    check(gpu(|g| g.dispatches = limits::GPU_DISPATCHES), None);
     check(gpu(|g| g.dispatches = limits::GPU_DISPATCHES + 1), Some("gpu.dispatches is 65537"));
     check(gpu(|g| g.workgroups = 0), Some("gpu.workgroups is 0"));
+    check(gpu(|g| g.workgroups = limits::GPU_WORKGROUPS), None);
     check(gpu(|g| g.workgroups = limits::GPU_WORKGROUPS + 1), Some("gpu.workgroups is 16777217"));
     check(|m| m.profile = Profile::Wasi, Some("gpu is present, want absent: a wasi kernel cannot dispatch"));
     check(|m| (m.profile, m.gpu) = (Profile::Wasi, None), None);
@@ -115,6 +125,9 @@ fn defaults_are_those_documented() {
 fn json_is_bounded_and_strict() {
     let large = vec![b' '; limits::MANIFEST_BYTES + 1];
     assert_eq!(Manifest::from_json(&large), Err(ManifestError::TooLarge { bytes: limits::MANIFEST_BYTES + 1 }));
+    let text = manifest().to_json().unwrap();
+    let longest = [&text[..], &vec![b' '; limits::MANIFEST_BYTES - text.len()]].concat();
+    assert_eq!(Manifest::from_json(&longest), Ok(manifest()));
     let deep = b"[".repeat(limits::MANIFEST_BYTES);
     assert!(matches!(Manifest::from_json(&deep), Err(ManifestError::Json { .. })));
     let good = String::from_utf8(manifest().to_json().unwrap()).unwrap();

@@ -177,6 +177,49 @@ mod tests {
 
     use super::*;
 
+    /// Which role's limits the child is to take on.
+    const CHILD: &str = "P2C2R_TEST_LIMITS";
+
+    /// In a process of its own, as limits bind the whole process for good.
+    #[test]
+    fn memory_and_descriptors_end_at_their_limits() {
+        if let Ok(role) = std::env::var(CHILD) {
+            return limited(Role::parse(&role).unwrap());
+        }
+        for role in [Role::Compile, Role::Execute] {
+            let ended = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "confine::linux::tests::memory_and_descriptors_end_at_their_limits", "--nocapture"])
+                .env(CHILD, role.name())
+                .output()
+                .unwrap();
+            assert!(ended.status.success(), "{role:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        }
+    }
+
+    fn limited(role: Role) {
+        limits(role).unwrap();
+        let bytes = match role {
+            Role::Compile => COMPILE_BYTES,
+            Role::Execute | Role::Gpu { .. } => EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES,
+        };
+        let seconds = rustix::process::getrlimit(Resource::Cpu).current;
+        assert_eq!(seconds, (role == Role::Compile).then_some(COMPILE_CPU_SECONDS));
+
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let data = status.lines().find_map(|line| line.strip_prefix("VmData:")).unwrap();
+        let data: u64 = data.trim().trim_end_matches(" kB").parse().unwrap();
+        let free = bytes - (data << 10);
+        let map = |bytes: u64| memmap2::MmapMut::map_anon(usize::try_from(bytes).unwrap());
+        assert_eq!(map(free + 4096).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        // But for what the heap of the test itself may have grown by.
+        drop(map(free - (1 << 20)).unwrap());
+
+        let open = || std::fs::File::open("/dev/null");
+        let files: Vec<_> = std::iter::repeat_with(open).map_while(Result::ok).take(OPEN_FILES as usize + 1).collect();
+        let highest = files.last().map(std::os::fd::AsRawFd::as_raw_fd);
+        assert_eq!(highest.map(|highest| highest as u64), Some(OPEN_FILES - 1));
+    }
+
     /// Landlock binds the thread, so a test can go behind it.
     #[test]
     fn landlock_alone_shuts_files_and_ports() {

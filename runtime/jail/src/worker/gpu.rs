@@ -132,3 +132,28 @@ fn pieces(
 fn shared_memory(error: std::io::Error) -> GpuFault {
     GpuFault::Refused(format!("shared memory: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_kernels_stay_prepared_and_the_longest_unused_goes() {
+        let mut prepared = Prepared::default();
+        let mut ask = |number: usize| {
+            let mut made = false;
+            let id = ModuleId::from_bytes([number as u8; 32]);
+            let shaders = prepared.shaders(id, || {
+                made = true;
+                Err(number.to_string())
+            });
+            assert_eq!(shaders.err(), Some(number.to_string()));
+            made
+        };
+        assert!((0..GPU_KERNELS).all(&mut ask), "each is made");
+        assert!(!(0..GPU_KERNELS).any(&mut ask), "all are kept");
+        assert!(ask(GPU_KERNELS));
+        assert!(!ask(1));
+        assert!(ask(0), "the longest unused had to go");
+    }
+}

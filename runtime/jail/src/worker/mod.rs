@@ -131,3 +131,17 @@ fn reason(error: impl std::fmt::Display) -> String {
     text.truncate(text.floor_char_boundary(limits::REASON_BYTES));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+    use crate::limits::REASON_BYTES;
+
+    #[test]
+    fn a_reason_is_cut_at_its_bound_between_two_letters() {
+        let bytes = |text: String| reason(text).len();
+        assert_eq!(bytes("x".repeat(REASON_BYTES)), REASON_BYTES);
+        assert_eq!(bytes("x".repeat(REASON_BYTES + 1)), REASON_BYTES);
+        assert_eq!(bytes(format!("x{}", "\u{e9}".repeat(REASON_BYTES))), REASON_BYTES - 1);
+    }
+}

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 
 use super::kit::{rewritten, wat};
+use crate::engine::FEATURES;
 use crate::kernel::LoadError;
-use crate::rewrite::Refusal;
+use crate::limits::{FRAME_SLOTS, STACK_SLOTS, UNCHARGED_SLOTS};
+use crate::rewrite::emit::Growth;
+use crate::rewrite::{Refusal, rewrite_within};
 
 /// The rewritten function in text form, one instruction a line.
 fn code(body: &str) -> Vec<String> {
@@ -149,9 +152,10 @@ fn a_long_chain_of_calls_is_charged_although_it_cannot_recurse() {
         let functions: String = (0..length).map(|i| format!("(func $f{i} (call $f{}))", i + 1)).collect();
         code(&format!("{functions} (func $f{length})")).iter().filter(|op| *op == "Unreachable").count()
     };
-    // Each takes FRAME_SLOTS = 4.
-    assert_eq!(chain(4_000), 0);
-    assert_eq!(chain(5_000), 5_000);
+    let most = (UNCHARGED_SLOTS / FRAME_SLOTS) as usize;
+    // A chain of so many calls has one function more.
+    assert_eq!(chain(most - 1), 0);
+    assert_eq!(chain(most), most);
 }
 
 #[test]
@@ -177,9 +181,40 @@ fn growth_is_bounded() {
     ));
     let Err(Refusal::Load(LoadError::TooLarge { what, got, .. })) = rewritten(&locals) else { panic!("accepted") };
     assert_eq!((what, got), ("locals in one function", 50_001));
-    let wide = wat(&format!("(module (func (local {})))", "v128 ".repeat(40_000)));
-    let Err(Refusal::Load(LoadError::TooLarge { what, .. })) = rewritten(&wide) else { panic!("accepted") };
-    assert_eq!(what, "stack slots in one function");
+    let wide = |locals: &str| rewritten(&wat(&format!("(module (func (local {locals})))"))).map(|_| ());
+    let widest = "v128 ".repeat(((STACK_SLOTS - FRAME_SLOTS) / 2) as usize);
+    assert_eq!(wide(&widest), Ok(()));
+    let error = LoadError::TooLarge {
+        what: "stack slots in one function",
+        got: 1 + u64::from(STACK_SLOTS),
+        max: STACK_SLOTS.into(),
+    };
+    assert_eq!(wide(&format!("{widest} i32")), Err(Refusal::Load(error)));
+}
+
+#[test]
+fn growth_is_bounded_by_the_byte() {
+    // The second insertion is not the end of the function.
+    let wasm = wat("(module (func (param f64) (result f64) (f64.neg (f64.sqrt (f64.neg (f64.sqrt (local.get 0))))))
+            (func (param f64) (result f64) (f64.sqrt (local.get 0))))");
+    let grown = rewritten(&wasm).expect("rewritten");
+    let (mut functions, mut code) = (Vec::new(), 0);
+    for payload in wasmparser::Parser::new(0).parse_all(&grown) {
+        match payload.expect("valid") {
+            wasmparser::Payload::CodeSectionStart { size, .. } => code = size as usize,
+            wasmparser::Payload::CodeSectionEntry(body) => functions.push(body.range().len()),
+            _ => {}
+        }
+    }
+    let exact = Growth { function_bytes: functions[0], code_bytes: code };
+    let within = |growth| rewrite_within(&wasm, FEATURES, growth).map(|_| ());
+    assert_eq!(within(exact), Ok(()));
+    let refused =
+        |what, got: usize| Err(Refusal::Load(LoadError::TooLarge { what, got: got as u64, max: got as u64 - 1 }));
+    let less = Growth { function_bytes: exact.function_bytes - 1, ..exact };
+    assert_eq!(within(less), refused("bytes in one rewritten function", exact.function_bytes));
+    let less = Growth { code_bytes: exact.code_bytes - 1, ..exact };
+    assert_eq!(within(less), refused("bytes of rewritten code", exact.code_bytes));
 }
 
 #[test]
