@@ -8,6 +8,7 @@
 //! Byte layouts are in [`layout`] and [`grid`]; [`scenario()`] builds a town to try it on.
 #![forbid(unsafe_code)]
 
+pub mod direction;
 pub mod grid;
 pub mod layout;
 pub mod limits;
@@ -17,6 +18,7 @@ pub mod utility;
 
 use p2c2r_guest::{Context, Failure, kernel};
 
+pub use direction::Direction;
 pub use grid::{Cell, GridError, NavGrid};
 pub use layout::{Agent, Batch, Decision, Decisions, World};
 pub use path::{Route, RouteKind};
