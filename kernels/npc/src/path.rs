@@ -38,7 +38,7 @@ pub enum RouteKind {
     There = 0,
     /// To the goal.
     Whole = 1,
-    /// Toward the goal: the bound on nodes ended the search at the most promising cell.
+    /// Toward the goal: the bound on nodes ended the search at the most promising cell, or the policy is not there yet.
     Partial = 2,
     /// There is no way; the agent stays.
     Blocked = 3,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use kernel_loops::{Loop, Work, digest};
+use kernel_npc::Mover;
 use kernel_raytrace::{Frame, Mesh, Scene};
 use p2c2r_jail::{Jail, JailConfig, JailedKernel};
 use p2c2r_runtime::{Attempt, GpuPolicy, PathKind};
@@ -60,7 +61,10 @@ fn number(value: &Value) -> u32 {
 #[test]
 fn npc_is_bit_equal_native_and_jailed() {
     check("npc", |row| {
-        let scenario = kernel_npc::scenario(u64::from(number(&row["seed"])), number(&row["agents"]) as usize);
+        let mut scenario = kernel_npc::scenario(u64::from(number(&row["seed"])), number(&row["agents"]) as usize);
+        if row["mover"] == "policy" {
+            scenario.batch.world.mover = Mover::Policy;
+        }
         Case { input: scenario.input().unwrap(), blob: Some(scenario.blob()) }
     });
 }
