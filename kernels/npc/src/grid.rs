@@ -149,6 +149,20 @@ impl Cell {
         Self { x, y }
     }
 
+    /// The place so many cells away, `None` off the lower or upper end of the numbers.
+    #[must_use]
+    pub fn moved(self, dx: i32, dy: i32) -> Option<Self> {
+        let x = u16::try_from(i32::from(self.x) + dx).ok()?;
+        let y = u16::try_from(i32::from(self.y) + dy).ok()?;
+        Some(Self { x, y })
+    }
+
+    /// What must be added to come from here to there.
+    #[must_use]
+    pub fn offset_to(self, other: Self) -> (i32, i32) {
+        (i32::from(other.x) - i32::from(self.x), i32::from(other.y) - i32::from(self.y))
+    }
+
     /// Cells between two places when moving in eight directions.
     #[must_use]
     pub fn distance(self, other: Self) -> u16 {

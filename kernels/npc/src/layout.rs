@@ -8,8 +8,9 @@
 //! | 4 | 4 | tick | 4 | 4 | where it stands |
 //! | 8 | 4 | cell of the threat | 8 | 4 | its home |
 //! | 12 | 1 | strength of the threat, 0 for none | 12 | 4 | its post |
-//! | 13 | 3 | 0 | 16 | 6 | hunger, fatigue, health, courage, duty, curiosity |
-//! | 16 | 4 | cell of the food | 22 | 2 | 0 |
+//! | 13 | 1 | who finds the way, [`Mover`] | 16 | 6 | hunger, fatigue, health, courage, duty, curiosity |
+//! | 14 | 2 | 0 | 22 | 1 | direction of its last step ([`Direction`] + 1), 0 for none |
+//! | 16 | 4 | cell of the food | 23 | 1 | 0 |
 //! | 20 | 4 | cell of the shelter | | | |
 //! | 24 | 4 | nodes a search may expand, 1 to 16,384 | | | |
 //! | 28 | 4 | 0 | | | |
@@ -28,6 +29,7 @@
 
 use p2c2r_guest::{Decode, Encode, Failure};
 
+use crate::direction::Direction;
 use crate::grid::{Cell, NavGrid};
 use crate::limits::{AGENTS, NODES};
 use crate::path::{RouteKind, WAYPOINTS};
@@ -55,8 +57,21 @@ pub struct World {
     pub food: Cell,
     /// Where one is safe.
     pub shelter: Cell,
-    /// Nodes the search of one agent may expand, 1 to [`NODES`].
+    /// Nodes the search of one agent may expand, 1 to [`NODES`]; the policy does not search, and minds no bound.
     pub max_nodes: u32,
+    /// Who finds the way.
+    pub mover: Mover,
+}
+
+/// Who finds the way to where an action leads; the number is the byte in the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Mover {
+    /// The search ([`path`](crate::path)): the cheapest way, through the threat if it must be.
+    #[default]
+    Search = 0,
+    /// The policy ([`policy`](crate::policy)): a few steps at a fixed price, around the threat.
+    Policy = 1,
 }
 
 /// One agent. Needs and traits go from 0 (none) to 255 (full).
@@ -82,6 +97,8 @@ pub struct Agent {
     pub duty: u8,
     /// How readily it wanders.
     pub curiosity: u8,
+    /// The direction of its last step; the policy's memory, the search does not mind it.
+    pub heading: Option<Direction>,
 }
 
 /// The input: a world and its agents.
@@ -176,12 +193,12 @@ impl Batch {
 
 impl Encode for &Batch {
     fn encode(self) -> Result<Vec<u8>, Failure> {
-        let World { tick, threat, threat_strength, food, shelter, max_nodes } = self.world;
+        let World { tick, threat, threat_strength, food, shelter, max_nodes, mover } = self.world;
         let mut bytes = Vec::with_capacity(HEADER_BYTES + AGENT_BYTES * self.agents.len());
         bytes.extend(MAGIC);
         bytes.extend(tick.to_le_bytes());
         put_cell(&mut bytes, threat);
-        bytes.extend([threat_strength, 0, 0, 0]);
+        bytes.extend([threat_strength, mover as u8, 0, 0]);
         put_cell(&mut bytes, food);
         put_cell(&mut bytes, shelter);
         bytes.extend(max_nodes.to_le_bytes());
@@ -191,7 +208,8 @@ impl Encode for &Batch {
             for cell in [agent.at, agent.home, agent.post] {
                 put_cell(&mut bytes, cell);
             }
-            bytes.extend([agent.hunger, agent.fatigue, agent.health, agent.courage, agent.duty, agent.curiosity, 0, 0]);
+            bytes.extend([agent.hunger, agent.fatigue, agent.health, agent.courage, agent.duty, agent.curiosity]);
+            bytes.extend([agent.heading.map_or(0, |direction| direction as u8 + 1), 0]);
         }
         Ok(bytes)
     }
@@ -216,13 +234,20 @@ impl Decode for Batch {
 }
 
 fn world(header: &[u8; HEADER_BYTES]) -> Result<World, Failure> {
-    if header[..4] != MAGIC || header[13..16] != [0; 3] || header[28..] != [0; 4] {
+    if header[..4] != MAGIC || header[14..16] != [0; 2] || header[28..] != [0; 4] {
         return Err(Failure::bad_input("the header does not start with NPC1, or its reserved bytes are not 0"));
     }
     let max_nodes = u32_at(header, 24);
     if !(1..=NODES).contains(&max_nodes) {
         return Err(Failure::bad_input(format_args!("searches of {max_nodes} nodes, 1 to {NODES} are taken")));
     }
+    let mover = match header[13] {
+        0 => Mover::Search,
+        1 => Mover::Policy,
+        unknown => {
+            return Err(Failure::bad_input(format_args!("mover {unknown}, there are 0 (search) and 1 (policy)")));
+        }
+    };
     Ok(World {
         tick: u32_at(header, 4),
         threat: cell_at(header, 8),
@@ -230,12 +255,20 @@ fn world(header: &[u8; HEADER_BYTES]) -> Result<World, Failure> {
         food: cell_at(header, 16),
         shelter: cell_at(header, 20),
         max_nodes,
+        mover,
     })
 }
 
 fn agent(bytes: &[u8; AGENT_BYTES]) -> Result<Agent, Failure> {
-    let [.., hunger, fatigue, health, courage, duty, curiosity, 0, 0] = *bytes else {
-        return Err(Failure::bad_input(format_args!("the last two bytes of agent {} are not 0", u32_at(bytes, 0))));
+    let [.., hunger, fatigue, health, courage, duty, curiosity, heading, 0] = *bytes else {
+        return Err(Failure::bad_input(format_args!("the last byte of agent {} is not 0", u32_at(bytes, 0))));
+    };
+    let heading = match heading.checked_sub(1) {
+        None => None,
+        Some(number) => Some(*Direction::ALL.get(usize::from(number)).ok_or_else(|| {
+            let id = u32_at(bytes, 0);
+            Failure::bad_input(format_args!("the last step of agent {id} is {heading}, there are 0 to 8"))
+        })?),
     };
     Ok(Agent {
         id: u32_at(bytes, 0),
@@ -248,6 +281,7 @@ fn agent(bytes: &[u8; AGENT_BYTES]) -> Result<Agent, Failure> {
         courage,
         duty,
         curiosity,
+        heading,
     })
 }
 

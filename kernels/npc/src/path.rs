@@ -7,6 +7,7 @@
 
 use pathfinding::directed::astar::astar;
 
+use crate::direction::Direction;
 use crate::grid::{Cell, NavGrid};
 use crate::limits::NODES;
 
@@ -15,9 +16,6 @@ pub const WAYPOINTS: usize = 4;
 
 /// Bits under the cost that hold the sum of direction numbers: 2^20 cells of at most 7.
 const TIE_BITS: u32 = 23;
-
-/// Steps by direction number, straight ones first.
-const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
 
 /// What the search found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,7 @@ pub enum RouteKind {
     There = 0,
     /// To the goal.
     Whole = 1,
-    /// Toward the goal: the bound on nodes ended the search at the most promising cell.
+    /// Toward the goal: the bound on nodes ended the search at the most promising cell, or the policy is not there yet.
     Partial = 2,
     /// There is no way; the agent stays.
     Blocked = 3,
@@ -81,22 +79,10 @@ pub fn route(grid: &NavGrid, from: Cell, to: Cell, max_nodes: u32) -> Route {
 
 /// Cells one step away and what the step costs, cost above [`TIE_BITS`], direction number below.
 fn neighbours(grid: &NavGrid, cell: Cell) -> impl Iterator<Item = (Cell, u64)> + use<'_> {
-    STEPS.iter().zip(0u64..).filter_map(move |(&(dx, dy), direction)| {
-        let next = step(cell, dx, dy)?;
-        let cost = grid.cost(next)?;
-        let diagonal = dx != 0 && dy != 0;
-        if diagonal && !(grid.is_open(step(cell, dx, 0)?) && grid.is_open(step(cell, 0, dy)?)) {
-            return None;
-        }
-        let tenths = if diagonal { 14 } else { 10 };
-        Some((next, ((tenths * u64::from(cost)) << TIE_BITS) + direction))
+    Direction::ALL.into_iter().filter_map(move |direction| {
+        let next = grid.step(cell, direction)?;
+        Some((next, (u64::from(grid.step_cost(next, direction)) << TIE_BITS) + direction as u64))
     })
-}
-
-fn step(cell: Cell, dx: i32, dy: i32) -> Option<Cell> {
-    let x = u16::try_from(i32::from(cell.x) + dx).ok()?;
-    let y = u16::try_from(i32::from(cell.y) + dy).ok()?;
-    Some(Cell { x, y })
 }
 
 /// The cost of the way over open cells of cost 1: never more than the true one.

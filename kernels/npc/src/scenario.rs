@@ -3,8 +3,9 @@
 use p2c2r_guest::rand_core::{Rng as _, SeedableRng};
 use p2c2r_guest::{Encode, Failure, Rng};
 
+use crate::direction::Direction;
 use crate::grid::{Cell, NavGrid};
-use crate::layout::{Agent, Batch, Decision, World};
+use crate::layout::{Agent, Batch, Decision, Mover, World};
 use crate::limits::AGENTS;
 use crate::path::RouteKind;
 use crate::utility::Action;
@@ -38,12 +39,14 @@ pub fn scenario(seed: u64, agents: usize) -> Scenario {
         food: open_cell(&grid, &mut rng),
         shelter: open_cell(&grid, &mut rng),
         max_nodes: 1024,
+        mover: Mover::Search,
     };
     let agents = (0..agents.min(AGENTS) as u32)
         .map(|id| {
             let [at, home, post] = [(); 3].map(|()| open_cell(&grid, &mut rng));
             let [hunger, fatigue, health, courage, duty, curiosity, ..] = rng.next_u64().to_le_bytes();
-            Agent { id, at, home, post, hunger, fatigue, health: health | 128, courage, duty, curiosity }
+            let health = health | 128;
+            Agent { id, at, home, post, hunger, fatigue, health, courage, duty, curiosity, heading: None }
         })
         .collect();
     Scenario { grid, batch: Batch { world, agents } }
@@ -84,15 +87,17 @@ impl Scenario {
                     Action::Flee | Action::Wander => {}
                 }
             }
-            if let Some(end) = decision.waypoints.last().filter(|cell| self.grid.is_open(**cell)) {
-                agent.at = *end;
+            let [.., before, end] = decision.waypoints;
+            if self.grid.is_open(end) {
+                agent.at = end;
+                agent.heading = Direction::between(before, end);
             }
         }
     }
 }
 
 /// Blocks of 12 x 12 cells: streets of 3 around a building with a door, or a park with trees and mud.
-fn town(rng: &mut Rng) -> NavGrid {
+pub(crate) fn town(rng: &mut Rng) -> NavGrid {
     let side = usize::from(TOWN_SIDE);
     let mut costs = vec![1u8; side * side];
     let mut set = |x: u16, y: u16, cost: u8| {
@@ -126,7 +131,7 @@ fn town(rng: &mut Rng) -> NavGrid {
 }
 
 /// A random open cell. The corner of the town is street, so a search always ends.
-fn open_cell(grid: &NavGrid, rng: &mut Rng) -> Cell {
+pub(crate) fn open_cell(grid: &NavGrid, rng: &mut Rng) -> Cell {
     const TRIES: usize = 1000;
     let side = u32::from(TOWN_SIDE);
     (0..TRIES)

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use kernel_loops::{Loop, Work, digest};
+use kernel_npc::Mover;
 use kernel_raytrace::{Frame, Mesh, Scene};
 use p2c2r_jail::{Jail, JailConfig, JailedKernel};
-use p2c2r_runtime::{Attempt, GpuPolicy, PathKind};
-use p2c2r_signing::{BlobId, Outcome, SecretKey, TrustedKeys, sign_module, verify_module};
+use p2c2r_runtime::{Attempt, GpuPolicy, PathKind, Sandbox, SandboxConfig};
+use p2c2r_signing::{BlobId, Outcome, SecretKey, TrustedKeys, VerifiedModule, sign_module, verify_module};
 use serde_json::Value;
 
 use crate::{built, root};
@@ -22,10 +23,14 @@ fn jail() -> Jail {
 }
 
 fn load(jail: &Jail, name: &str) -> JailedKernel {
+    jail.load(&signed(name)).unwrap()
+}
+
+fn signed(name: &str) -> VerifiedModule {
     let bytes = std::fs::read(built(root().join(format!("target/kernels/{name}.wasm")))).unwrap();
     let key = SecretKey::generate();
     let signed = sign_module(&bytes, &key).unwrap();
-    jail.load(&verify_module(signed, &TrustedKeys::from(key.public())).unwrap()).unwrap()
+    verify_module(signed, &TrustedKeys::from(key.public())).unwrap()
 }
 
 /// Runs every row of a kernel's golden file in the jail. `case` makes a row's input natively, as the kernel's test does.
@@ -60,9 +65,36 @@ fn number(value: &Value) -> u32 {
 #[test]
 fn npc_is_bit_equal_native_and_jailed() {
     check("npc", |row| {
-        let scenario = kernel_npc::scenario(u64::from(number(&row["seed"])), number(&row["agents"]) as usize);
+        let mut scenario = kernel_npc::scenario(u64::from(number(&row["seed"])), number(&row["agents"]) as usize);
+        if row["mover"] == "policy" {
+            scenario.batch.world.mover = Mover::Policy;
+        }
         Case { input: scenario.input().unwrap(), blob: Some(scenario.blob()) }
     });
+}
+
+/// 4,096 agents, so the whole of the WGSL is compared with the whole of the Rust.
+#[test]
+fn the_policy_of_npc_is_bit_equal_with_a_gpu_and_without() {
+    let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+    if let Some(reason) = sandbox.gpu_missing() {
+        eprintln!("SKIPPED: {reason}");
+        return;
+    }
+    let kernel = sandbox.load(&signed("npc")).unwrap();
+    for seed in 1..=2 {
+        let mut scenario = kernel_npc::scenario(seed, kernel_npc::limits::AGENTS);
+        scenario.batch.world.mover = Mover::Policy;
+        let [cpu, gpu] = [PathKind::Cpu, PathKind::Gpu].map(|path| {
+            let blobs = vec![Bytes::from(scenario.blob())];
+            let deadline = std::time::Duration::from_secs(120);
+            let attempt = Attempt { blobs, deadline, path, ..Attempt::new(scenario.input().unwrap()) };
+            let execution = sandbox.run(&kernel, attempt).unwrap();
+            assert_eq!(execution.outcome, Outcome::Output, "{path:?}: {:?}", execution.log);
+            (execution.output, execution.units)
+        });
+        assert!(gpu == cpu, "seed {seed}: the paths differ");
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The kernel against the mock host: golden vectors, splitting, hostile input.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod mirror;
+mod policy;
+
 use kernel_npc::layout::{AGENT_BYTES, DECISION_BYTES, HEADER_BYTES};
-use kernel_npc::{Decisions, RouteKind, Scenario, code, limits, npc, scenario};
+use kernel_npc::{Decisions, Mover, RouteKind, Scenario, code, limits, npc, scenario};
 use p2c2r_guest::failure::code as sdk_code;
 use p2c2r_guest::testing::{Host, Outcome, Report};
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,7 @@ fn run_scenario(scenario: &Scenario) -> Report {
 struct Golden {
     seed: u64,
     agents: usize,
+    mover: String,
     input: String,
     blob: String,
     output: String,
@@ -29,25 +33,43 @@ struct Golden {
 /// `UPDATE_GOLDEN=1` writes the file anew: results then changed on purpose, and the kernel's version with them.
 #[test]
 fn golden_vectors() {
-    let rows = [(1, 1), (2, 64), (3, 512)].map(|(seed, agents)| {
-        let scenario = scenario(seed, agents);
-        let report = run_scenario(&scenario);
-        assert_eq!(report.outcome, Outcome::Output, "{}", report.message());
-        let hex = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
-        let (input, blob) = (hex(&scenario.input().unwrap()), hex(&scenario.blob()));
-        Golden { seed, agents, input, blob, output: hex(&report.output), units: report.units }
-    });
+    let by = [("search", Mover::Search), ("policy", Mover::Policy)];
+    let rows =
+        by.into_iter().flat_map(|by| [(1, 1, by), (2, 64, by), (3, 512, by)]).map(|(seed, agents, (name, mover))| {
+            let mut scenario = scenario(seed, agents);
+            scenario.batch.world.mover = mover;
+            let report = run_scenario(&scenario);
+            assert_eq!(report.outcome, Outcome::Output, "{}", report.message());
+            let hex = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+            let (input, blob) = (hex(&scenario.input().unwrap()), hex(&scenario.blob()));
+            Golden {
+                seed,
+                agents,
+                mover: name.to_owned(),
+                input,
+                blob,
+                output: hex(&report.output),
+                units: report.units,
+            }
+        });
+    let rows: Vec<Golden> = rows.collect();
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/npc.json");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(file, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
     }
     let golden: Vec<Golden> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    assert_eq!(rows.as_slice(), golden);
+    assert_eq!(rows, golden);
 }
 
 #[test]
 fn parts_make_the_whole() {
-    let scenario = scenario(5, 100);
+    check_parts(Mover::Search);
+    check_parts(Mover::Policy);
+}
+
+fn check_parts(mover: Mover) {
+    let mut scenario = scenario(5, 100);
+    scenario.batch.world.mover = mover;
     let (input, blob) = (scenario.input().unwrap(), scenario.blob());
     let whole = run(input.clone(), blob.clone());
     let (header, agents) = input.split_at(HEADER_BYTES);
@@ -101,7 +123,7 @@ fn hostile_input_is_a_failure_with_a_message() {
     check(with(31, &[1]), blob.clone(), bad, header);
     check(with(24, &[0; 4]), blob.clone(), bad, "searches of 0 nodes, 1 to 16384 are taken");
     check(with(24, &[255; 4]), blob.clone(), bad, "searches of 4294967295 nodes, 1 to 16384 are taken");
-    check(with(55, &[9]), blob.clone(), bad, "the last two bytes of agent 0 are not 0");
+    check(with(55, &[9]), blob.clone(), bad, "the last byte of agent 0 is not 0");
     let crowd = [&input[..HEADER_BYTES], &[0; AGENT_BYTES].repeat(limits::AGENTS + 1)].concat();
     check(crowd, blob.clone(), bad, "4097 agents, at most 4096");
 
