@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("p2c2r-signing", &[]),
     ("p2c2r-wgsl", &[]),
     ("p2c2r-guest", &["p2c2r-abi", "p2c2r-macros"]),
+    ("kernel-flow", &["p2c2r-guest"]),
     ("kernel-npc", &["p2c2r-guest"]),
     ("kernel-physics", &["p2c2r-guest"]),
     ("kernel-raytrace", &["p2c2r-guest"]),

@@ -5,6 +5,7 @@ mod blocks;
 mod building;
 mod device;
 mod edges;
+mod kernels;
 mod program;
 mod running;
 mod shaders;
