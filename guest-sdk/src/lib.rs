@@ -23,7 +23,7 @@
 //!
 //! Modules, in reading order: [`mod@kernel`] (what a kernel may look like), [`codec`] (input and output types),
 //! [`failure`], [`context`] (what it may ask), [`blob`], [`gpu`], [`log`](mod@log), [`testing`]; and what shaders
-//! compute with, the same in Rust and in WGSL: [`fixed`], [`wide`], [`random`].
+//! compute with, the same in Rust and in WGSL: [`fixed`], [`wide`], [`random`]; [`skeleton`] dispatches shaders of a common form.
 //!
 //! # Randomness in foreign crates
 //!
@@ -50,6 +50,7 @@ pub mod kernel;
 pub mod limits;
 pub mod log;
 pub mod random;
+pub mod skeleton;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod wide;

@@ -43,7 +43,7 @@ pub(crate) fn verdict(wgsl: &str) -> Result<(), GpuLoadError> {
 pub(crate) fn session(gpu: &Gpu, wgsl: &str) -> GpuSession {
     let module = exact(wgsl);
     let shaders = gpu.prepare(&module).unwrap_or_else(|error| panic!("{error}\n{wgsl}"));
-    let limits = module.manifest().gpu.clone().unwrap();
+    let limits = module.manifest().gpu.unwrap();
     // Generous: software adapters share two cores with everything else.
     GpuSession::new(gpu, &shaders, &limits, Instant::now() + Duration::from_secs(120)).unwrap()
 }

@@ -10,3 +10,4 @@ mod program;
 mod running;
 mod shaders;
 mod signing;
+mod skeletons;
