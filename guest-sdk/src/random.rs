@@ -13,7 +13,7 @@
 //! assert!((0..65536).contains(&random::fixed(b)));
 //! ```
 
-use crate::wide;
+use crate::{fixed, wide};
 
 /// One word from one: the permutation of a PCG (O'Neill, 2014), as in Jarzynski and Olano, "Hash Functions for GPU
 /// Rendering" (2020). A bijection; cheap and good enough for noise.
@@ -70,4 +70,22 @@ pub const fn below(word: u32, count: u32) -> u32 {
 #[must_use]
 pub const fn fixed(word: u32) -> i32 {
     (word >> 16) as i32
+}
+
+/// Value noise: a [Q16.16](crate::fixed) number, 0 or more and below 1, random at whole numbers and smooth between them.
+#[must_use]
+pub const fn noise2(at: [i32; 2], seed: u32) -> i32 {
+    let [x, y] = [smooth(at[0] & 0xffff), smooth(at[1] & 0xffff)];
+    let near = fixed::lerp(corner(at, 0, 0, seed), corner(at, 1, 0, seed), x);
+    let far = fixed::lerp(corner(at, 0, 1, seed), corner(at, 1, 1, seed), x);
+    fixed::lerp(near, far, y)
+}
+
+const fn corner(at: [i32; 2], dx: i32, dy: i32, seed: u32) -> i32 {
+    fixed(hash3([(fixed::floor(at[0]) + dx) as u32, (fixed::floor(at[1]) + dy) as u32, seed])[0])
+}
+
+/// 3t² - 2t³
+const fn smooth(t: i32) -> i32 {
+    fixed::mul(fixed::mul(t, t), 3 * fixed::ONE - 2 * t)
 }

@@ -1,6 +1,6 @@
 // Random numbers as functions of a counter: the same on every machine, in any order, and without a state that
 // invocations would share. Not for secrets. In Rust: p2c2r_guest::random, function by function.
-// p2c2r: use wide
+// p2c2r: use fixed, wide
 
 // One word from one: the permutation of a PCG (O'Neill, 2014), as in Jarzynski and Olano, "Hash Functions for GPU
 // Rendering" (2020). A bijection; cheap and good enough for noise.
@@ -49,3 +49,20 @@ fn random_below(word: u32, count: u32) -> u32 { return wide_product(word, count)
 
 // A Q16.16 number, 0 or more and below 1, from a random word.
 fn random_fixed(word: u32) -> i32 { return i32(word >> 16u); }
+
+// Value noise: a Q16.16 number, 0 or more and below 1, random at whole numbers and smooth between them.
+fn random_noise2(at: vec2<i32>, seed: u32) -> i32 {
+    let corner = at >> vec2<u32>(16u);
+    let x = random_smooth(at.x & 0xffff);
+    let y = random_smooth(at.y & 0xffff);
+    let near = fixed_lerp(random_corner(corner, 0, 0, seed), random_corner(corner, 1, 0, seed), x);
+    let far = fixed_lerp(random_corner(corner, 0, 1, seed), random_corner(corner, 1, 1, seed), x);
+    return fixed_lerp(near, far, y);
+}
+
+fn random_corner(at: vec2<i32>, dx: i32, dy: i32, seed: u32) -> i32 {
+    return random_fixed(random_hash3(vec3<u32>(u32(at.x + dx), u32(at.y + dy), seed)).x);
+}
+
+// 3 t^2 - 2 t^3
+fn random_smooth(t: i32) -> i32 { return fixed_mul(fixed_mul(t, t), 3 * FIXED_ONE - 2 * t); }

@@ -183,3 +183,17 @@ fn hashes_are_pinned_and_even() {
         }
     }
 }
+
+#[test]
+fn noise_is_smooth_and_random_at_the_corners() {
+    let mut last = random::noise2([-5 << 16, 3 << 16], 9);
+    for x in (-5 << 16)..(5 << 16) {
+        let noise = random::noise2([x, 3 << 16], 9);
+        assert!((0..fixed::ONE).contains(&noise), "{noise}");
+        // The steepest a smooth step gets is one and a half.
+        assert!((noise - last).abs() <= 4, "{x}: {last} {noise}");
+        last = noise;
+    }
+    let corners: std::collections::BTreeSet<i32> = (0..64).map(|x| random::noise2([x << 16, 0], 1)).collect();
+    assert!(corners.len() > 60);
+}

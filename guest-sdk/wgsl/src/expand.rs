@@ -165,14 +165,14 @@ fn uses(own: &str) -> Result<Vec<(u32, &'static Block)>, ExpandError> {
         let Some(names) = rest.trim().strip_prefix("use ") else {
             return Err(wrong(Mistake::Directive { found: rest.trim().to_owned() }));
         };
-        let mut open: Vec<&str> = names.split([',', ' ']).filter(|name| !name.is_empty()).collect();
+        let mut open: Vec<&str> = listed(names).collect();
         while let Some(name) = open.pop() {
             let Some(block) = Block::named(name) else {
                 return Err(wrong(Mistake::Unknown { name: name.to_owned() }));
             };
             if !uses.iter().any(|(_, known)| known.name == name) {
                 uses.push((line, block));
-                for name in directives(block.text, "use") {
+                for name in directives(block.text, "use").flat_map(listed) {
                     open.push(name);
                 }
             }
@@ -209,6 +209,11 @@ fn chosen(own: &str, uses: &[(u32, &'static Block)]) -> Result<Vec<(&'static Blo
     }
     items.retain(|(_, item)| wanted.contains(item.name));
     Ok(items)
+}
+
+/// Names with commas between them.
+fn listed(names: &str) -> impl Iterator<Item = &str> {
+    names.split([',', ' ']).filter(|name| !name.is_empty())
 }
 
 /// What stands behind `// p2c2r: VERB` in a block.

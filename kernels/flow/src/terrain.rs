@@ -1,6 +1,7 @@
 //! A landscape from a seed, in integers: the same hills on every machine.
 
-use p2c2r_guest::{fixed, random};
+use p2c2r_guest::fixed;
+use p2c2r_guest::random::noise2;
 
 use crate::task::Terrain;
 
@@ -30,12 +31,14 @@ fn height(x: u32, y: u32, side: u32, seed: u32) -> i32 {
     let [u, v] = [x, y].map(|at| fixed::div(at as i32, side as i32));
     let mut height = 0;
     // Bent a little, so that no hill shows the grid it was made on.
-    let warp =
-        |seed| fixed::mul(noise(u * 5, v * 5, seed) + noise(u * 11, v * 11, seed) / 2 - fixed::HALF, fixed::ONE / 6);
+    let warp = |seed| {
+        fixed::mul(noise2([u * 5, v * 5], seed) + noise2([u * 11, v * 11], seed) / 2 - fixed::HALF, fixed::ONE / 6)
+    };
     let (hx, hy) = (u + warp(seed ^ 0x51ed), v + warp(seed ^ 0xa7c3));
     for octave in 0..OCTAVES {
         let scale = 3 << octave;
-        let ridge = fixed::ONE - fixed::abs(noise(hx * scale, hy * scale, seed.wrapping_add(octave)) * 2 - fixed::ONE);
+        let ridge =
+            fixed::ONE - fixed::abs(noise2([hx * scale, hy * scale], seed.wrapping_add(octave)) * 2 - fixed::ONE);
         height += fixed::mul(HILLS >> octave, fixed::mul(ridge, ridge));
     }
     // The valley: a bend, and a fall from end to end.
@@ -44,18 +47,4 @@ fn height(x: u32, y: u32, side: u32, seed: u32) -> i32 {
     let bank = fixed::mul(fixed::mul(off, off), fixed::of(90));
     let fall = fixed::mul(fixed::ONE - v, fixed::of(26));
     fixed::mul(height, (fixed::ONE / 4 + off * 3).min(fixed::ONE)) + bank + fall
-}
-
-/// 0 to 1, smooth between the corners of a grid of whole numbers.
-fn noise(x: i32, y: i32, seed: u32) -> i32 {
-    let corner = |dx: i32, dy: i32| {
-        let cell = [fixed::floor(x) + dx, fixed::floor(y) + dy].map(i32::cast_unsigned);
-        random::fixed(random::hash3([cell[0], cell[1], seed])[0])
-    };
-    let [tx, ty] = [x, y].map(|at| smooth(at & (fixed::ONE - 1)));
-    fixed::lerp(fixed::lerp(corner(0, 0), corner(1, 0), tx), fixed::lerp(corner(0, 1), corner(1, 1), tx), ty)
-}
-
-fn smooth(t: i32) -> i32 {
-    fixed::mul(fixed::mul(t, t), 3 * fixed::ONE - 2 * t)
 }

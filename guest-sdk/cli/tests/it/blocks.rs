@@ -151,6 +151,7 @@ const RANDOM: &[Row] = &[
     }),
     row("below", "one(random_below(w(0u), w(1u)))", |w| one(random::below(w[0], w[1]))),
     row("fixed", "signed(random_fixed(w(0u)))", |w| signed(random::fixed(w[0]))),
+    row("noise2", "signed(random_noise2(v2(0u), w(2u)))", |w| signed(random::noise2(v2(w, 0), w[2]))),
 ];
 
 fn shader(block: &str, expression: &str) -> String {
