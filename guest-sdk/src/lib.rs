@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Modules, in reading order: [`mod@kernel`] (what a kernel may look like), [`codec`] (input and output types),
-//! [`failure`], [`context`] (what it may ask), [`blob`], [`gpu`], [`log`](mod@log), [`testing`].
+//! [`failure`], [`context`] (what it may ask), [`blob`], [`gpu`], [`log`](mod@log), [`testing`]; and what shaders
+//! compute with, the same in Rust and in WGSL: [`fixed`], [`wide`], [`random`]; [`skeleton`] dispatches shaders of a common form.
 //!
 //! # Randomness in foreign crates
 //!
@@ -43,15 +44,19 @@ pub mod blob;
 pub mod codec;
 pub mod context;
 pub mod failure;
+pub mod fixed;
 pub mod gpu;
 pub mod kernel;
 pub mod limits;
 pub mod log;
+pub mod random;
+pub mod skeleton;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod wide;
 
 #[cfg(target_arch = "wasm32")]
-mod random;
+mod entropy;
 mod sys;
 
 pub use blob::{Blob, BlobError};

@@ -58,7 +58,7 @@ fn manifest_of(text: &str, defaults: Option<Defaults<'_>>) -> Result<Manifest> {
     Ok(manifest)
 }
 
-/// Reads `shaders/*.wgsl`: name and WGSL text, sorted by name.
+/// Reads `shaders/*.wgsl`: name and WGSL text with the blocks it uses, sorted by name.
 pub(crate) fn read_shaders(folder: &Path) -> Result<Vec<(String, String)>> {
     let folder = folder.join(SHADER_FOLDER);
     if !folder.is_dir() {
@@ -75,7 +75,8 @@ pub(crate) fn read_shaders(folder: &Path) -> Result<Vec<(String, String)>> {
         };
         let bytes = files::read(&path, "shader", limits::SHADER_BYTES as u64)?;
         let text = String::from_utf8(bytes).with_context(|| format!("shader {} is not UTF-8", path.display()))?;
-        shaders.push((name.to_owned(), text));
+        let whole = p2c2r_wgsl::expand(&text).with_context(|| format!("shader {}", path.display()))?;
+        shaders.push((name.to_owned(), whole.into_text()));
     }
     shaders.sort();
     Ok(shaders)

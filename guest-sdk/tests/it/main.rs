@@ -3,4 +3,5 @@
 
 mod gpu;
 mod host;
+mod numbers;
 mod shapes;

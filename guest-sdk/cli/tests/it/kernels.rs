@@ -1,0 +1,60 @@
+//! The exact kernels' shaders on a GPU against their models in Rust, one dispatch at a time and from states that no
+//! simulation would come to by itself.
+
+use std::collections::BTreeMap;
+
+use kernel_flow::task::Params;
+use kernel_flow::{Spring, limits, model};
+use p2c2r_guest::random;
+
+use crate::device::{adapter, dispatch, session, verdict};
+
+fn words(count: usize, seed: u32, number: impl Fn(u32) -> u32) -> Vec<u32> {
+    (0..count).map(|n| number(random::philox([n as u32, 0, 0, 0], [seed, 3])[0])).collect()
+}
+
+fn bytes<T: bytemuck::Pod>(values: &[T]) -> Vec<u8> {
+    bytemuck::cast_slice(values).to_vec()
+}
+
+#[test]
+fn flow_is_its_model() {
+    const PIPES: &str = include_str!("../../../../kernels/flow/shaders/pipes.wgsl");
+    const DEPTHS: &str = include_str!("../../../../kernels/flow/shaders/depths.wgsl");
+    verdict(PIPES).unwrap();
+    verdict(DEPTHS).unwrap();
+    let Some(gpu) = adapter() else { return };
+    let (mut pipes, mut depths) = (session(gpu, PIPES), session(gpu, DEPTHS));
+    for (seed, size) in (0..30).zip([0, 4, 12].into_iter().cycle()) {
+        let params = Params {
+            width: 1 + seed * 3,
+            height: 40 - seed,
+            keep: 65_536 - 1000 * seed as i32,
+            pull: limits::PULL >> (seed % 4),
+            rain: seed,
+            springs: seed % 3,
+        };
+        let cells = (params.width * params.height) as usize;
+        let groups = [(cells as u32).div_ceil(64), 1, 1];
+        let ground: Vec<i32> = words(cells, seed, |word| word >> 2 >> size)
+            .iter()
+            .map(|word| *word as i32 - (limits::GROUND >> size))
+            .collect();
+        let mut deep = words(cells, seed + 100, |word| word >> 2 >> size);
+        let mut flows: Vec<[u32; 4]> = words(cells, seed + 200, |word| word >> 3 >> size)
+            .iter()
+            .map(|word| [*word, word / 2, word / 3, word / 7])
+            .collect();
+        let springs = [Spring { cell: seed, flow: 1 << 24 }, Spring { cell: seed / 2, flow: -(1 << 24) }];
+
+        let bound = [bytes(&[params]), bytes(&ground), bytes(&deep), bytes(&flows), bytes(&vec![[9u32; 4]; cells])];
+        let after = dispatch(&mut pipes, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+        flows = model::pipes(&params, &ground, &deep, &flows);
+        assert_eq!(after[&4], bytes(&flows), "pipes, seed {seed}");
+
+        let bound = [bytes(&[params]), bytes(&springs), bytes(&deep), bytes(&flows)];
+        let after = dispatch(&mut depths, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+        model::depths(&params, &springs[..params.springs as usize], &mut deep, &flows);
+        assert_eq!(after[&2], bytes(&deep), "depths, seed {seed}");
+    }
+}
