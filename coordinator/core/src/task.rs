@@ -13,6 +13,7 @@ use slab::Slab;
 
 use crate::io::{Millis, Network};
 use crate::peers::ClassKey;
+use crate::predict::WorkId;
 use crate::quorum::Tally;
 use crate::trust::Basis;
 
@@ -111,6 +112,12 @@ pub(crate) struct Attempt {
     pub(crate) network: Network,
     /// Whether its vote decides.
     pub(crate) referee: bool,
+    /// When it was assigned.
+    pub(crate) given: Millis,
+    /// What kind of work it is; `None` if nothing is learnt from it, as from one that was given before a restart.
+    pub(crate) work: Option<WorkId>,
+    /// Whether its peer had to fetch and compile first.
+    pub(crate) cold: bool,
     /// When it counts as late.
     pub(crate) until: Millis,
     pub(crate) state: AttemptState,

@@ -107,6 +107,7 @@ impl Market {
             return;
         }
         for peer in late(task.attempts.iter().map(|a| (a.state, a.until)), self.now) {
+            self.learn_at_least(key, peer);
             self.lose(key, peer, AttemptState::Missing);
             self.work_for(peer);
         }

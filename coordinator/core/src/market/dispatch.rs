@@ -68,9 +68,12 @@ impl Market {
     /// Gives a task's next attempt to a peer.
     pub(super) fn give(&mut self, key: usize, id: usize, class: ClassKey, referee: bool) -> bool {
         let Some(task) = self.tasks.get_mut(key) else { return false };
-        let Some(peer) = self.peers.get(id) else { return false };
+        let Some(peer) = self.peers.get_mut(id) else { return false };
         let Some(link) = &peer.link else { return false };
         let (conn, network, record) = (link.conn, link.network, &peer.standing.record);
+        let limits = &self.config.limits;
+        let work = self.works.ensure(task.module, class.path, task.max_units, limits);
+        let cold = peer.history.given(&self.works, work, &task.blobs, self.now, limits);
         let nonce = self.dice.nonce();
         let until = task.ends().min(self.now.plus(task.patience_ms));
         let ticket = Ticket {
@@ -104,7 +107,18 @@ impl Market {
             self.stats.reissues += 1;
         }
         let (peer, owner) = (record.key, record.account);
-        task.attempts.push(Attempt { nonce, peer, owner, network, referee, until, state: AttemptState::Running(id) });
+        task.attempts.push(Attempt {
+            nonce,
+            peer,
+            owner,
+            network,
+            referee,
+            given: self.now,
+            work,
+            cold,
+            until,
+            state: AttemptState::Running(id),
+        });
         self.out.push_back(Output::ToPeer { conn, message, payload: task.input.clone() });
         self.peers.start(id, key, self.now);
         self.stats.running += 1;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::limits::REPLICAS;
 use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, ServerToPeer, SettledAttempt, Standing};
-use p2c2r_signing::{Ballot, Digest, Ticket, Vote};
+use p2c2r_signing::{Ballot, Digest, Outcome, Ticket, Vote};
 
 use super::Market;
 use crate::identity::task_id;
@@ -45,7 +45,12 @@ impl Market {
         let counts = (sealed && within).then_some(vote);
         let voted = AttemptState::Voted { vote: counts, units: answer.units, seal: answer.seal };
         self.stats.votes += 1;
+        let done = sealed && within && answer.outcome == Outcome::Output;
         match state {
+            AttemptState::Running(peer) if done => {
+                self.learn(key, peer);
+                self.stop(key, peer, voted);
+            }
             AttemptState::Running(peer) => self.stop(key, peer, voted),
             _ => task.attempts[attempt].state = voted,
         }
@@ -119,6 +124,9 @@ impl Market {
                 owner,
                 network,
                 referee: false,
+                given: self.now,
+                work: None,
+                cold: true,
                 until,
                 state: AttemptState::Missing,
             });

@@ -116,6 +116,7 @@ impl Market {
             })
             .collect();
         for (peer, nonce) in running {
+            self.learn_at_least(key, peer);
             self.stop(key, peer, AttemptState::Missing);
             if let Some(conn) = self.peers.get(peer).and_then(|p| p.link.as_ref()).map(|link| link.conn) {
                 self.tell_peer(conn, ServerToPeer::Cancel { nonce });

@@ -19,6 +19,7 @@ pub(crate) use unacked::Unacked;
 use crate::config::MarketConfig;
 use crate::dice::Dice;
 use crate::io::{ConnId, Millis, Network};
+use crate::predict::History;
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
 use crate::trust::{Posterior, TrustConfig};
 
@@ -42,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) unacked: Unacked,
     /// How far it is trusted, per kernel. Not durable.
     trust: BTreeMap<ModuleId, Posterior>,
+    /// What it did lately. Not durable.
+    pub(crate) history: History,
     pub(crate) link: Option<Link>,
     readiness: Readiness,
 }
@@ -120,6 +123,7 @@ impl Peers {
             standing: PeerStanding::new(record, config),
             unacked: Unacked::default(),
             trust: BTreeMap::new(),
+            history: History::default(),
             link: None,
             readiness: Readiness::Absent,
         });
