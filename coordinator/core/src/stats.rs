@@ -7,6 +7,8 @@ pub struct Stats {
     pub tasks_submitted: u64,
     /// Tasks that ended in `TaskRefused`, at once or in the queue.
     pub tasks_refused: u64,
+    /// Of them, those refused at once because they were predicted to miss their deadline.
+    pub tasks_refused_late: u64,
     /// Tasks confirmed, revoked answers included.
     pub tasks_confirmed: u64,
     /// Confirmed tasks whose first answer was wrong.

@@ -1,6 +1,7 @@
 //! The market itself: who owns what, and how an input finds its way.
 
 mod account;
+mod admission;
 mod attempt;
 mod commit;
 mod dispatch;

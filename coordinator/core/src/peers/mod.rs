@@ -12,6 +12,7 @@ use p2c2r_protocol::message::{SettledAttempt, Standing};
 use p2c2r_signing::{AccountId, ModuleId, PublicKey};
 use slab::Slab;
 
+use pool::Member;
 pub(crate) use pool::{ClassKey, Pool, Readiness};
 pub(crate) use standing::PeerStanding;
 pub(crate) use unacked::Unacked;
@@ -305,8 +306,10 @@ impl Peers {
         }
         let owner = peer.standing.record.account;
         let pool = if self.referee_accounts.contains(&owner) { &mut self.referees } else { &mut self.pool };
-        for &class in peer.link.iter().flat_map(|link| &link.offers) {
-            pool.shift(class, owner, id, from, to);
+        let Some(link) = &peer.link else { return };
+        let member = Member { owner, peer: id, slots: link.slots };
+        for &class in &link.offers {
+            pool.shift(class, member, from, to);
         }
     }
 }

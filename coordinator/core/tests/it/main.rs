@@ -4,6 +4,7 @@
 
 mod fixture;
 mod ledger_model;
+mod prediction;
 mod referee;
 mod refusals;
 mod restart;
