@@ -98,7 +98,7 @@ mod task;
 pub mod trust;
 mod withheld;
 
-pub use config::MarketConfig;
+pub use config::{DispatchConfig, MarketConfig};
 pub use io::{Admin, CommitId, ConnId, Input, Millis, Network, Output};
 pub use limits::Limits;
 pub use market::{Market, PeerView, SessionView};

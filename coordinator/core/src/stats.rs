@@ -31,6 +31,10 @@ pub struct Stats {
     pub attempts: u64,
     /// Attempts beyond the first `replicas` of a task.
     pub reissues: u64,
+    /// Attempts given out because others of their task were slow; not among `reissues`.
+    pub hedges: u64,
+    /// Of them, those that brought the answer the client got first.
+    pub hedges_won: u64,
     /// Results that were counted as votes.
     pub votes: u64,
     /// Results that came twice, too late or for nothing known.

@@ -6,7 +6,7 @@ use p2c2r_protocol::limits::{CLASSES_PER_PEER, SLOTS_PER_PEER};
 use p2c2r_protocol::message::{OfferedClass, Refusal, ServerToPeer};
 use p2c2r_signing::{AccountId, PublicKey, Ticket};
 
-use super::{Conn, Market};
+use super::{Conn, Market, hedge};
 use crate::io::{ConnId, Millis, Network};
 use crate::peers::ClassKey;
 use crate::task::{AttemptState, Phase};
@@ -96,6 +96,7 @@ impl Market {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.timer = None;
         if task.phase != Phase::Undecided {
+            self.settle_hedged(key, true);
             return;
         }
         if task.ends() <= self.now {
@@ -110,6 +111,9 @@ impl Market {
             self.learn_at_least(key, peer);
             self.lose(key, peer, AttemptState::Missing);
             self.work_for(peer);
+        }
+        if self.tasks.get(key).and_then(hedge::due).is_some_and(|at| at <= self.now) {
+            self.hedge(key);
         }
         self.time_task(key);
     }

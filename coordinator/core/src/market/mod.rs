@@ -5,6 +5,7 @@ mod admission;
 mod attempt;
 mod commit;
 mod dispatch;
+mod hedge;
 mod learn;
 mod referee;
 mod result;
@@ -55,6 +56,7 @@ pub struct Market {
     withheld: Withheld,
     tasks: Tasks,
     works: Works,
+    hedges: hedge::Budget,
     queue: Queue,
     reissues: Reissues,
     /// Tasks with a verdict or without hope of one, in the order that was found.
@@ -107,6 +109,7 @@ impl Market {
             blobs: BTreeSet::new(),
             tasks: Tasks::default(),
             works: Works::default(),
+            hedges: hedge::Budget::default(),
             queue: Queue::default(),
             reissues: Reissues::default(),
             decided: VecDeque::new(),

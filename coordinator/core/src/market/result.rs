@@ -23,7 +23,7 @@ impl Market {
             return;
         };
         let Some(task) = self.tasks.get_mut(key) else { return };
-        let Attempt { state, referee, .. } = task.attempts[attempt];
+        let Attempt { state, referee, hedge, .. } = task.attempts[attempt];
         if let AttemptState::Voted { .. } = state {
             // Sent again; the batch it is in will answer it.
             self.stats.results_late += 1;
@@ -59,15 +59,25 @@ impl Market {
         }
         match counts {
             Some(vote) if referee => self.confirm_by_referee(key, vote, answer),
-            Some(vote) => self.count(key, vote, answer),
+            Some(vote) => {
+                let before = self.has_answer(key);
+                self.count(key, vote, answer);
+                self.stats.hedges_won += u64::from(hedge && !before && self.has_answer(key));
+            }
             None => self.complete(key),
         }
+        self.settle_hedged(key, false);
         if sealed {
             self.work_for(peer);
         } else {
             let why = "the seal does not fit result, ticket and key".to_owned();
             self.close(conn, Refusal::Protocol, why);
         }
+    }
+
+    /// Whether the client has an answer.
+    fn has_answer(&self, key: usize) -> bool {
+        self.tasks.get(key).is_none_or(|task| task.delivered.is_some() || matches!(task.phase, Phase::Confirmed(..)))
     }
 
     /// Counts a vote of a task that may be decided already: then the settlement sees whether it agrees.
@@ -126,6 +136,8 @@ impl Market {
                 referee: false,
                 given: self.now,
                 work: None,
+                hedge: false,
+                slow_from: None,
                 cold: true,
                 until,
                 state: AttemptState::Missing,
@@ -183,6 +195,8 @@ impl Market {
             delivered: None,
             kept: None,
             ruling: None,
+            hedged: false,
+            settle_from: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(ticket.session) {

@@ -177,6 +177,8 @@ impl Market {
             delivered: None,
             kept: None,
             ruling: None,
+            hedged: false,
+            settle_from: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(session) {

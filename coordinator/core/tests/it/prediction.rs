@@ -3,7 +3,7 @@
 use p2c2r_core::{ConnId, MarketConfig};
 use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient};
 
-use crate::fixture::{Desk, Job, plain, submit};
+use crate::fixture::{Desk, learn, unhedged, within};
 
 /// Peers from 2 on with `slots` each, no audits, and a client.
 fn desk(config: MarketConfig, peers: u8, slots: u16) -> (Desk, ConnId) {
@@ -14,32 +14,6 @@ fn desk(config: MarketConfig, peers: u8, slots: u16) -> (Desk, ConnId) {
     let client = desk.client(1, 0, 500_000);
     desk.heard();
     (desk, client)
-}
-
-fn within(number: u64, deadline_ms: u32) -> ClientToServer {
-    let ClientToServer::Submit { module, blobs, seed, priority, mode, replicas, max_units, .. } = submit(number, 1)
-    else {
-        unreachable!("submit gives a submit")
-    };
-    ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units }
-}
-
-/// `tasks` tasks with a long deadline, each answered after what its peer takes.
-fn learn(desk: &mut Desk, client: ConnId, tasks: std::ops::Range<u64>, takes: impl Fn(ConnId) -> u64) {
-    for number in tasks {
-        desk.client_says(client, within(number, 60_000));
-        let jobs = desk.jobs();
-        assert_eq!(jobs.len(), 1);
-        for (conn, job) in jobs {
-            desk.wait(takes(conn));
-            answer(desk, conn, &job);
-        }
-    }
-    desk.heard();
-}
-
-fn answer(desk: &mut Desk, conn: ConnId, job: &Job) {
-    desk.answer(conn, job, &job.truth());
 }
 
 /// The one refusal heard since the last call, if any.
@@ -65,7 +39,7 @@ fn refused(desk: &mut Desk, client: ConnId, from: u64, deadline_ms: u32) -> u32 
 
 #[test]
 fn what_cannot_be_in_time_is_refused_at_once_and_says_so() {
-    let (mut desk, client) = desk(plain(), 3, 1);
+    let (mut desk, client) = desk(unhedged(), 3, 1);
     desk.client_says(client, within(0, 1));
     assert_eq!(refusal(&mut desk), None, "without a prediction everything is tried");
     desk.wait(1);
@@ -99,7 +73,7 @@ fn what_cannot_be_in_time_is_refused_at_once_and_says_so() {
 #[test]
 fn one_slow_peer_refuses_nobody() {
     // Most of what is known of the work is the slow peer's doing.
-    let (mut desk, client) = desk(plain(), 1, 1);
+    let (mut desk, client) = desk(unhedged(), 1, 1);
     learn(&mut desk, client, 0..60, |_| 500);
     assert!(refused(&mut desk, client, 100, 100) > 55, "alone, it is the truth");
     desk.peer(3, 1);
@@ -111,7 +85,7 @@ fn one_slow_peer_refuses_nobody() {
 
 #[test]
 fn times_that_have_become_better_are_found_out() {
-    let (mut desk, client) = desk(plain(), 2, 1);
+    let (mut desk, client) = desk(unhedged(), 2, 1);
     learn(&mut desk, client, 0..80, |_| 500);
     let (mut refusals, mut taken_in_row, mut number) = (0, 0, 100);
     while taken_in_row < 64 {
@@ -122,7 +96,7 @@ fn times_that_have_become_better_are_found_out() {
         }
         for (conn, job) in desk.jobs() {
             desk.wait(20);
-            answer(&mut desk, conn, &job);
+            desk.answer(conn, &job, &job.truth());
         }
         desk.wait(2_000);
         desk.heard();
@@ -134,7 +108,7 @@ fn times_that_have_become_better_are_found_out() {
 
 #[test]
 fn who_would_wait_too_long_is_refused_and_who_would_not_waits() {
-    let (mut desk, client) = desk(plain(), 2, 2);
+    let (mut desk, client) = desk(unhedged(), 2, 2);
     learn(&mut desk, client, 0..60, |_| 40);
     // 41 ms each on four slots: before the twelfth to wait are 113 ms of work.
     let refusals = (100..130).filter(|&number| {
