@@ -29,9 +29,11 @@ pub struct MarketConfig {
     /// Milliseconds of a first suspension. Each further one is twice as long, up to 128 times: a peer that earns its
     /// trust again to lie again has ever less time to do so.
     pub suspend_ms: u64,
-    /// A peer with this many faults in a row gets no work for [`Self::cooldown_ms`]. Not a verdict on its honesty.
+    /// A peer with this many faults in a row, lost attempts included, gets no work for [`Self::cooldown_ms`]. Not a verdict on
+    /// its honesty.
     pub cooldown_faults: u32,
-    /// Milliseconds of a cool-down.
+    /// Milliseconds of a first cool-down. Each further fault before an outcome brings one twice as long, up to 128 times: who
+    /// accepts and drops is soon given next to nothing.
     pub cooldown_ms: u64,
     /// Audits, and pay held back.
     pub trust: TrustConfig,

@@ -6,7 +6,7 @@ use p2c2r_signing::{AccountId, SessionId, Ticket};
 
 use super::{Market, Refused};
 use crate::io::Output;
-use crate::peers::ClassKey;
+use crate::peers::{ClassKey, Wanted};
 use crate::task::{Attempt, AttemptState, Needs, Phase, Place};
 
 /// Classes of a path looked at for one task, those with the most owners first: votes only compare inside one.
@@ -67,10 +67,25 @@ impl Market {
         self.complete(key);
     }
 
-    /// Gives a task one attempt at a random free peer of an owner that has none of it; false if there is none.
+    /// Gives a task one attempt at a free peer of an owner that has none of it; false if there is none. A random one if the
+    /// attempts are to be compared, else as [`Peers::place`](crate::peers::Peers::place) says.
     pub(super) fn issue(&mut self, key: usize, class: ClassKey, hedge: bool) -> bool {
         let Some(task) = self.tasks.get(key) else { return false };
-        let picked = self.peers.pick(&class, &task.excluded(), &task.networks(), &mut self.dice);
+        let (excluded, networks) = (task.excluded(), task.networks());
+        let picked = if task.planned() > 1 {
+            self.peers.pick(&class, &excluded, &networks, &mut self.dice)
+        } else {
+            let wanted = Wanted {
+                class: &class,
+                excluded: &excluded,
+                networks: &networks,
+                module: &task.module,
+                blobs: &task.blobs,
+                work: self.works.find(task.module, class.path, task.max_units),
+                left_ms: self.now.until(task.deadline),
+            };
+            self.peers.place(&wanted, &self.works, &self.config.trust, &mut self.dice)
+        };
         let Some(id) = picked else { return false };
         self.decide_check(key, id, class);
         self.give(key, id, class, if hedge { Role::Hedge } else { Role::Ordinary })

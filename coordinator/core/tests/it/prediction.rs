@@ -65,9 +65,41 @@ fn what_cannot_be_in_time_is_refused_at_once_and_says_so() {
     for number in 200..210 {
         desk.client_says(client, within(number, 50));
         assert_eq!(refusal(&mut desk), None);
-        desk.wait(50);
+        let (conn, job) = desk.jobs().remove(0);
+        desk.answer(conn, &job, &job.truth());
+    }
+}
+
+#[test]
+fn who_drops_what_it_accepts_is_soon_given_nothing() {
+    let (mut desk, client) = desk(unhedged(), 4, 1);
+    learn(&mut desk, client, 0..60, |_| 20);
+    let hoarder = ConnId(102);
+    let mut given = Vec::new();
+    for number in 100..1_100 {
+        desk.client_says(client, within(number, 100));
+        let (conn, job) = desk.jobs().remove(0);
+        given.push(conn == hoarder);
+        desk.wait(20);
+        if conn != hoarder {
+            desk.answer(conn, &job, &job.truth());
+        }
+        desk.wait(100);
         desk.heard();
     }
+    let half = |of: &[bool]| of.iter().filter(|g| **g).count();
+    let (first, second) = (half(&given[..500]), half(&given[500..]));
+    assert!((3..=10).contains(&first) && second <= 2, "{first} and {second} of 500");
+
+    // Nobody is blamed for what hardly anybody could do.
+    let faults = desk.market.stats().faults;
+    for number in 2_000..2_300 {
+        desk.client_says(client, within(number, 1));
+        desk.wait(1);
+        desk.jobs();
+        desk.heard();
+    }
+    assert_eq!(desk.market.stats().faults, faults);
 }
 
 #[test]
