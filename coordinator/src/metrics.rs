@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 }
 
 struct StatsMetrics {
-    counters: [(Counter, Figure); 23],
+    counters: [(Counter, Figure); 26],
     gauges: [(Gauge, Figure); 7],
 }
 
@@ -93,6 +93,13 @@ impl StatsMetrics {
             counters: [
                 (to.counter("p2c2r_tasks_submitted_total", "Tasks accepted."), |s| s.tasks_submitted),
                 (to.counter("p2c2r_tasks_refused_total", "Tasks refused."), |s| s.tasks_refused),
+                (
+                    to.counter(
+                        "p2c2r_tasks_refused_late_total",
+                        "Of the refused, those predicted to miss their deadline.",
+                    ),
+                    |s| s.tasks_refused_late,
+                ),
                 (to.counter("p2c2r_tasks_confirmed_total", "Tasks confirmed."), |s| s.tasks_confirmed),
                 (to.counter("p2c2r_tasks_revoked_total", "Confirmed tasks whose first answer was wrong."), |s| {
                     s.tasks_revoked
@@ -118,6 +125,8 @@ impl StatsMetrics {
                 }),
                 (to.counter("p2c2r_attempts_total", "Attempts given to peers."), |s| s.attempts),
                 (to.counter("p2c2r_attempts_reissued_total", "Attempts beyond those asked for."), |s| s.reissues),
+                (to.counter("p2c2r_hedges_total", "Attempts given out because others were slow."), |s| s.hedges),
+                (to.counter("p2c2r_hedges_won_total", "Hedges whose answer came first."), |s| s.hedges_won),
                 (to.counter("p2c2r_attempts_faulted_total", "Attempts without an outcome."), |s| s.faults),
                 (to.counter("p2c2r_votes_total", "Results counted as votes."), |s| s.votes),
                 (to.counter("p2c2r_votes_agreed_total", "Votes settled as right."), |s| s.votes_agreed),

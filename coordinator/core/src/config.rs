@@ -29,16 +29,34 @@ pub struct MarketConfig {
     /// Milliseconds of a first suspension. Each further one is twice as long, up to 128 times: a peer that earns its
     /// trust again to lie again has ever less time to do so.
     pub suspend_ms: u64,
-    /// A peer with this many faults in a row gets no work for [`Self::cooldown_ms`]. Not a verdict on its honesty.
+    /// A peer with this many faults in a row, lost attempts included, gets no work for [`Self::cooldown_ms`]. Not a verdict on
+    /// its honesty.
     pub cooldown_faults: u32,
-    /// Milliseconds of a cool-down.
+    /// Milliseconds of a first cool-down. Each further fault before an outcome brings one twice as long, up to 128 times: who
+    /// accepts and drops is soon given next to nothing.
     pub cooldown_ms: u64,
     /// Audits, and pay held back.
     pub trust: TrustConfig,
+    /// Who is given work, and when a second one.
+    pub dispatch: DispatchConfig,
     /// Accounts whose peers are the operator's referees: they get no ordinary work, and their vote decides a dispute.
     pub referees: BTreeSet<AccountId>,
     /// Bounds.
     pub limits: Limits,
+}
+
+/// What an operator decides about the choice of peers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DispatchConfig {
+    /// Hedges for a hundred attempts that are none, at most 100; 0 switches hedging off. 10: one attempt in ten runs past
+    /// the 90th percentile of its forecast if forecasts are right.
+    pub hedge_percent: u32,
+}
+
+impl Default for DispatchConfig {
+    fn default() -> Self {
+        Self { hedge_percent: 10 }
+    }
 }
 
 impl Default for MarketConfig {
@@ -55,6 +73,7 @@ impl Default for MarketConfig {
             cooldown_faults: 3,
             cooldown_ms: 5_000,
             trust: TrustConfig::default(),
+            dispatch: DispatchConfig::default(),
             referees: BTreeSet::new(),
             limits: Limits::default(),
         }

@@ -19,6 +19,12 @@ pub struct Limits {
     pub connections: usize,
     /// Peer keys whose standing is remembered: about 200 bytes each.
     pub peers_known: usize,
+    /// Kinds of work whose durations are predicted: a kernel on a path in a size class. Under 700 bytes each, 100 as a rule.
+    pub works: usize,
+    /// Kinds of work remembered of each peer; as many bytes each.
+    pub works_per_peer: usize,
+    /// Blobs remembered of each peer: 8 bytes each.
+    pub blobs_per_peer: usize,
     /// Result classes with at least one peer online.
     pub classes: usize,
     /// Open sessions in all: about 500 bytes each without their tasks.
@@ -62,6 +68,9 @@ impl Default for Limits {
             reference_bytes: 128,
             connections: 200_000,
             peers_known: 1_000_000,
+            works: 65_536,
+            works_per_peer: 32,
+            blobs_per_peer: 32,
             classes: 1_024,
             sessions: 100_000,
             sessions_per_account: 8,

@@ -13,6 +13,9 @@ use crate::task::Needs;
 /// Attempts at one reissue list for one free slot: those in front may exclude the owner whose slot it is.
 const REISSUES_TRIED: usize = 8;
 
+/// Tasks of one session that are counted to tell a new one how long it will wait: one bound on the work of a submit.
+const COUNTED_BEFORE: usize = 1_024;
+
 /// Tasks that need the same and so wait for the same.
 pub(crate) type Line = (Needs, u8);
 
@@ -103,6 +106,15 @@ impl Queue {
 
     pub(crate) fn has(&self, line: Line) -> bool {
         self.lines.contains_key(&line)
+    }
+
+    /// The fewest tasks that are served before a new one of the session: its own that come first (the bound aside, up to
+    /// which they are counted), and one of each other session that has any.
+    pub(crate) fn least_before(&self, line: Line, session: SessionId, new: Waiter) -> usize {
+        let Some(turns) = self.lines.get(&line) else { return 0 };
+        let own = turns.waiting.get(&session);
+        let before = own.map_or(0, |waiting| waiting.range(..new).take(COUNTED_BEFORE).count());
+        before + turns.order.len() - usize::from(own.is_some())
     }
 
     /// Every task in it.
@@ -206,6 +218,21 @@ mod tests {
         queue.remove(LINE, session(2), &waiters[0]);
         assert_eq!((queue.len(), queue.tasks()), (2, vec![0, 2]));
         assert_eq!(drain(&mut queue), [0, 2]);
+    }
+
+    #[test]
+    fn who_is_before_a_new_task_is_not_overstated() {
+        let mut queue = Queue::default();
+        for task in 0..6 {
+            queue.push(LINE, session(1), Waiter::new(5, Millis(10), task));
+        }
+        queue.push(LINE, session(2), Waiter::new(0, Millis(10), 6));
+        let before = |s, priority| queue.least_before(LINE, session(s), Waiter::new(priority, Millis(10), usize::MAX));
+        assert_eq!([before(1, 5), before(1, 9), before(2, 5), before(3, 5)], [7, 1, 1, 2]);
+        assert_eq!(queue.least_before((Needs::Gpu, 2), session(1), Waiter::new(5, Millis(10), 9)), 0);
+        let mut drained = drain(&mut queue);
+        drained.truncate(2);
+        assert_eq!(drained, [0, 6], "as it comes to pass");
     }
 
     #[test]

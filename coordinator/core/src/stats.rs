@@ -7,6 +7,8 @@ pub struct Stats {
     pub tasks_submitted: u64,
     /// Tasks that ended in `TaskRefused`, at once or in the queue.
     pub tasks_refused: u64,
+    /// Of them, those refused at once because they were predicted to miss their deadline.
+    pub tasks_refused_late: u64,
     /// Tasks confirmed, revoked answers included.
     pub tasks_confirmed: u64,
     /// Confirmed tasks whose first answer was wrong.
@@ -29,6 +31,10 @@ pub struct Stats {
     pub attempts: u64,
     /// Attempts beyond the first `replicas` of a task.
     pub reissues: u64,
+    /// Attempts given out because others of their task were slow; not among `reissues`.
+    pub hedges: u64,
+    /// Of them, those that brought the answer the client got first.
+    pub hedges_won: u64,
     /// Results that were counted as votes.
     pub votes: u64,
     /// Results that came twice, too late or for nothing known.

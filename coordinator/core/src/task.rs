@@ -13,6 +13,7 @@ use slab::Slab;
 
 use crate::io::{Millis, Network};
 use crate::peers::ClassKey;
+use crate::predict::WorkId;
 use crate::quorum::Tally;
 use crate::trust::Basis;
 
@@ -67,6 +68,10 @@ pub(crate) struct Task {
     pub(crate) kept: Option<Answer>,
     /// The quorum's vote that awaits the referee.
     pub(crate) ruling: Option<Vote>,
+    /// Whether a hedge was tried.
+    pub(crate) hedged: bool,
+    /// Decided, but kept out of the batches until then: the loser of its hedge may have an answer on the way.
+    pub(crate) settle_from: Option<Millis>,
     /// Whether it is in the list of those that wait for another peer.
     pub(crate) waiting: bool,
 }
@@ -111,6 +116,16 @@ pub(crate) struct Attempt {
     pub(crate) network: Network,
     /// Whether its vote decides.
     pub(crate) referee: bool,
+    /// When it was assigned.
+    pub(crate) given: Millis,
+    /// What kind of work it is; `None` if nothing is learnt from it, as from one that was given before a restart.
+    pub(crate) work: Option<WorkId>,
+    /// Whether it was given out because others were slow.
+    pub(crate) hedge: bool,
+    /// When it has run for longer than nine of ten; `None` if that is unknown.
+    pub(crate) slow_from: Option<Millis>,
+    /// Whether its peer had to fetch and compile first.
+    pub(crate) cold: bool,
     /// When it counts as late.
     pub(crate) until: Millis,
     pub(crate) state: AttemptState,

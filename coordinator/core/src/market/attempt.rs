@@ -6,10 +6,10 @@ use p2c2r_protocol::limits::{CLASSES_PER_PEER, SLOTS_PER_PEER};
 use p2c2r_protocol::message::{OfferedClass, Refusal, ServerToPeer};
 use p2c2r_signing::{AccountId, PublicKey, Ticket};
 
-use super::{Conn, Market};
+use super::{Conn, Market, hedge};
 use crate::io::{ConnId, Millis, Network};
 use crate::peers::ClassKey;
-use crate::task::{AttemptState, Phase};
+use crate::task::{Attempt, AttemptState, Phase};
 
 impl Market {
     pub(super) fn peer_connected(&mut self, conn: ConnId, account: AccountId, key: PublicKey, network: Network) {
@@ -96,21 +96,46 @@ impl Market {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.timer = None;
         if task.phase != Phase::Undecided {
+            self.settle_hedged(key, true);
             return;
         }
         if task.ends() <= self.now {
             if task.is_queued() {
                 self.refuse_late(key);
             } else {
+                self.blame_late(key);
                 self.give_up(key, Refusal::Deadline);
             }
             return;
         }
         for peer in late(task.attempts.iter().map(|a| (a.state, a.until)), self.now) {
+            self.learn_at_least(key, peer);
             self.lose(key, peer, AttemptState::Missing);
             self.work_for(peer);
         }
+        if self.tasks.get(key).and_then(hedge::due).is_some_and(|at| at <= self.now) {
+            self.hedge(key);
+        }
         self.time_task(key);
+    }
+
+    /// A task ends at its deadline: whose attempt is late by then, with as much time as such work usually takes, lost it.
+    /// Without a forecast, with less time than that, or with a kernel to fetch first, nobody is to blame: clients may ask for
+    /// the impossible.
+    fn blame_late(&mut self, key: usize) {
+        let Some(task) = self.tasks.get(key) else { return };
+        let fair = |a: &&Attempt| {
+            let usual = a.work.and_then(|work| self.works.forecast(work));
+            !a.cold && usual.is_some_and(|usual| usual.p90 <= task.patience_ms)
+        };
+        let attempts = task.attempts.iter().filter(fair).map(|a| (a.state, a.until));
+        for peer in late(attempts, self.now) {
+            self.learn_at_least(key, peer);
+            self.stop(key, peer, AttemptState::Missing);
+            self.stats.faults += 1;
+            let resumes = self.peers.fault(peer, self.now, &self.config);
+            self.time_peer(peer, resumes);
+        }
     }
 
     /// An attempt that `peer` was running brought no outcome. Counts against its availability.

@@ -1,12 +1,12 @@
 //! Who runs what: choosing peers for new tasks, another peer where one failed or voices differ, and work for a peer
 //! that has a slot again.
 
-use p2c2r_protocol::message::{Refusal, ServerToPeer};
+use p2c2r_protocol::message::{Path, Refusal, ServerToPeer};
 use p2c2r_signing::{AccountId, SessionId, Ticket};
 
 use super::{Market, Refused};
 use crate::io::Output;
-use crate::peers::ClassKey;
+use crate::peers::{ClassKey, Wanted};
 use crate::task::{Attempt, AttemptState, Needs, Phase, Place};
 
 /// Classes of a path looked at for one task, those with the most owners first: votes only compare inside one.
@@ -19,6 +19,17 @@ pub(super) enum Choice {
     Now(ClassKey),
     /// There are peers enough, but they are busy or others wait for them.
     Later,
+}
+
+/// Why an attempt is given out. Its peer cannot tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// To execute the task, or to check it.
+    Ordinary,
+    /// Because others are slow.
+    Hedge,
+    /// To decide.
+    Referee,
 }
 
 impl Market {
@@ -50,29 +61,55 @@ impl Market {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.place = Place::Class(class);
         for _ in 0..task.replicas {
-            self.issue(key, class);
+            self.issue(key, class, false);
         }
         // Free owners were counted before, so this finds nothing to do but a check that was decided on.
         self.complete(key);
     }
 
-    /// Gives a task one attempt at a random free peer of an owner that has none of it; false if there is none.
-    fn issue(&mut self, key: usize, class: ClassKey) -> bool {
+    /// Gives a task one attempt at a free peer of an owner that has none of it; false if there is none. A random one if the
+    /// attempts are to be compared, else as [`Peers::place`](crate::peers::Peers::place) says.
+    pub(super) fn issue(&mut self, key: usize, class: ClassKey, hedge: bool) -> bool {
         let Some(task) = self.tasks.get(key) else { return false };
-        let picked = self.peers.pick(&class, &task.excluded(), &task.networks(), &mut self.dice);
+        let (excluded, networks) = (task.excluded(), task.networks());
+        let picked = if task.planned() > 1 {
+            self.peers.pick(&class, &excluded, &networks, &mut self.dice)
+        } else {
+            let wanted = Wanted {
+                class: &class,
+                excluded: &excluded,
+                networks: &networks,
+                module: &task.module,
+                blobs: &task.blobs,
+                work: self.works.find(task.module, class.path, task.max_units),
+                left_ms: self.now.until(task.deadline),
+            };
+            self.peers.place(&wanted, &self.works, &self.config.trust, &mut self.dice)
+        };
         let Some(id) = picked else { return false };
         self.decide_check(key, id, class);
-        self.give(key, id, class, false)
+        self.give(key, id, class, if hedge { Role::Hedge } else { Role::Ordinary })
     }
 
     /// Gives a task's next attempt to a peer.
-    pub(super) fn give(&mut self, key: usize, id: usize, class: ClassKey, referee: bool) -> bool {
+    pub(super) fn give(&mut self, key: usize, id: usize, class: ClassKey, role: Role) -> bool {
+        let (referee, hedge) = (role == Role::Referee, role == Role::Hedge);
         let Some(task) = self.tasks.get_mut(key) else { return false };
-        let Some(peer) = self.peers.get(id) else { return false };
+        let Some(peer) = self.peers.get_mut(id) else { return false };
         let Some(link) = &peer.link else { return false };
         let (conn, network, record) = (link.conn, link.network, &peer.standing.record);
+        let limits = &self.config.limits;
+        let work = self.works.ensure(task.module, class.path, task.max_units, limits);
+        let usual = work.and_then(|work| {
+            let all = self.works.forecast(work)?.p90;
+            Some(peer.history.forecast(work).map_or(all, |own| own.p90.min(all)))
+        });
+        // Past it by more than a sketch may be off.
+        let slow_from = usual.map(|ms| self.now.plus(ms + ms / 16 + 1));
+        let cold = peer.history.given(&self.works, work, &task.blobs, self.now, limits);
         let nonce = self.dice.nonce();
-        let until = task.ends().min(self.now.plus(task.patience_ms));
+        // Every attempt has the same time, whatever is left to its client: a peer could tell replacements and hedges by it.
+        let until = self.now.plus(task.patience_ms);
         let ticket = Ticket {
             session: task.session,
             task: task.id,
@@ -97,14 +134,30 @@ impl Market {
             blobs: task.blobs.clone(),
             seed: task.seed,
             max_units: task.max_units,
-            deadline_ms: u32::try_from(self.now.until(until)).unwrap_or(u32::MAX),
+            deadline_ms: u32::try_from(task.patience_ms).unwrap_or(u32::MAX),
         };
         self.stats.attempts += 1;
-        if task.attempts.len() >= task.planned() {
+        if !hedge {
+            self.hedges.earn(self.config.dispatch.hedge_percent);
+        }
+        if task.attempts.len() >= task.planned() && !hedge {
             self.stats.reissues += 1;
         }
         let (peer, owner) = (record.key, record.account);
-        task.attempts.push(Attempt { nonce, peer, owner, network, referee, until, state: AttemptState::Running(id) });
+        task.attempts.push(Attempt {
+            nonce,
+            peer,
+            owner,
+            network,
+            referee,
+            given: self.now,
+            work,
+            hedge,
+            slow_from,
+            cold,
+            until,
+            state: AttemptState::Running(id),
+        });
         self.out.push_back(Output::ToPeer { conn, message, payload: task.input.clone() });
         self.peers.start(id, key, self.now);
         self.stats.running += 1;
@@ -126,7 +179,7 @@ impl Market {
         let most = task.planned() + usize::from(self.config.extra_attempts);
         let missing = usize::from(task.tally.missing()).saturating_sub(task.running());
         let may_issue = if self.draining { 0 } else { most.saturating_sub(task.attempts.len()) };
-        let issued = (0..missing.min(may_issue)).take_while(|_| self.issue(key, class)).count();
+        let issued = (0..missing.min(may_issue)).take_while(|_| self.issue(key, class, false)).count();
         let Some(task) = self.tasks.get(key) else { return };
         let short = issued < missing;
         // Somebody else might still come: a peer of an owner that was not asked, or a result thought lost.
@@ -185,6 +238,11 @@ impl Market {
                 self.start(task, class);
             }
         }
+    }
+
+    /// The classes of a path that a task may go to.
+    pub(super) fn classes_tried(&self, path: Path) -> impl Iterator<Item = ClassKey> + '_ {
+        self.peers.pool.ranked(path).take(CLASSES_TRIED).map(|(class, _)| class)
     }
 
     /// The best class with enough free owners.

@@ -1,9 +1,12 @@
 //! The market itself: who owns what, and how an input finds its way.
 
 mod account;
+mod admission;
 mod attempt;
 mod commit;
 mod dispatch;
+mod hedge;
+mod learn;
 mod referee;
 mod result;
 mod session;
@@ -27,6 +30,7 @@ use crate::dice::Dice;
 use crate::io::{ConnId, Input, Millis, Output};
 use crate::ledger::Ledger;
 use crate::peers::Peers;
+use crate::predict::Works;
 use crate::queue::{Queue, Reissues};
 use crate::record::{KernelRecord, Snapshot};
 use crate::session::Sessions;
@@ -51,6 +55,8 @@ pub struct Market {
     peers: Peers,
     withheld: Withheld,
     tasks: Tasks,
+    works: Works,
+    hedges: hedge::Budget,
     queue: Queue,
     reissues: Reissues,
     /// Tasks with a verdict or without hope of one, in the order that was found.
@@ -102,6 +108,8 @@ impl Market {
             kernels: snapshot.kernels.into_iter().map(|k| (k.module, k)).collect(),
             blobs: BTreeSet::new(),
             tasks: Tasks::default(),
+            works: Works::default(),
+            hedges: hedge::Budget::default(),
             queue: Queue::default(),
             reissues: Reissues::default(),
             decided: VecDeque::new(),

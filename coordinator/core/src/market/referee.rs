@@ -5,6 +5,7 @@
 use p2c2r_signing::Vote;
 
 use super::Market;
+use super::dispatch::Role;
 use crate::task::{Answer, Phase, Place};
 use crate::trust::Basis;
 
@@ -32,7 +33,7 @@ impl Market {
             return false;
         }
         match self.peers.pick_referee(&class, &task.excluded(), &mut self.dice) {
-            Some(referee) => self.give(key, referee, class, true),
+            Some(referee) => self.give(key, referee, class, Role::Referee),
             None => false,
         }
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::limits::REPLICAS;
 use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, ServerToPeer, SettledAttempt, Standing};
-use p2c2r_signing::{Ballot, Digest, Ticket, Vote};
+use p2c2r_signing::{Ballot, Digest, Outcome, Ticket, Vote};
 
 use super::Market;
 use crate::identity::task_id;
@@ -23,7 +23,7 @@ impl Market {
             return;
         };
         let Some(task) = self.tasks.get_mut(key) else { return };
-        let Attempt { state, referee, .. } = task.attempts[attempt];
+        let Attempt { state, referee, hedge, .. } = task.attempts[attempt];
         if let AttemptState::Voted { .. } = state {
             // Sent again; the batch it is in will answer it.
             self.stats.results_late += 1;
@@ -45,7 +45,12 @@ impl Market {
         let counts = (sealed && within).then_some(vote);
         let voted = AttemptState::Voted { vote: counts, units: answer.units, seal: answer.seal };
         self.stats.votes += 1;
+        let done = sealed && within && answer.outcome == Outcome::Output;
         match state {
+            AttemptState::Running(peer) if done => {
+                self.learn(key, peer);
+                self.stop(key, peer, voted);
+            }
             AttemptState::Running(peer) => self.stop(key, peer, voted),
             _ => task.attempts[attempt].state = voted,
         }
@@ -54,15 +59,25 @@ impl Market {
         }
         match counts {
             Some(vote) if referee => self.confirm_by_referee(key, vote, answer),
-            Some(vote) => self.count(key, vote, answer),
+            Some(vote) => {
+                let before = self.has_answer(key);
+                self.count(key, vote, answer);
+                self.stats.hedges_won += u64::from(hedge && !before && self.has_answer(key));
+            }
             None => self.complete(key),
         }
+        self.settle_hedged(key, false);
         if sealed {
             self.work_for(peer);
         } else {
             let why = "the seal does not fit result, ticket and key".to_owned();
             self.close(conn, Refusal::Protocol, why);
         }
+    }
+
+    /// Whether the client has an answer.
+    fn has_answer(&self, key: usize) -> bool {
+        self.tasks.get(key).is_none_or(|task| task.delivered.is_some() || matches!(task.phase, Phase::Confirmed(..)))
     }
 
     /// Counts a vote of a task that may be decided already: then the settlement sees whether it agrees.
@@ -119,6 +134,11 @@ impl Market {
                 owner,
                 network,
                 referee: false,
+                given: self.now,
+                work: None,
+                hedge: false,
+                slow_from: None,
+                cold: true,
                 until,
                 state: AttemptState::Missing,
             });
@@ -175,6 +195,8 @@ impl Market {
             delivered: None,
             kept: None,
             ruling: None,
+            hedged: false,
+            settle_from: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(ticket.session) {

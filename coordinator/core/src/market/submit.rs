@@ -6,6 +6,7 @@ use p2c2r_protocol::limits::{BLOBS_PER_TASK, DEADLINE_MS, REPLICAS};
 use p2c2r_protocol::message::{Mode, Refusal, ServerToClient};
 use p2c2r_signing::{AccountId, BlobId, ModuleId, SessionId, input_digest};
 
+use super::admission::Asked;
 use super::dispatch::Choice;
 use super::{Market, Refused};
 use crate::identity::task_id;
@@ -44,13 +45,18 @@ impl Market {
     pub(super) fn submit(&mut self, conn: ConnId, session: Option<SessionId>, submission: Submission) {
         let number = submission.number;
         match self.check(session, &submission) {
-            Ok(Some(accepted)) => self.accept(accepted, submission),
+            Ok(Some(accepted)) => match self.late_by_prediction(accepted.choice, &asked(&accepted, &submission)) {
+                None => self.accept(accepted, submission),
+                Some(refused) => self.refuse_now(conn, number, refused),
+            },
             Ok(None) => {}
-            Err((code, message)) => {
-                self.stats.tasks_refused += 1;
-                self.tell_client(conn, ServerToClient::TaskRefused { number, code, message });
-            }
+            Err(refused) => self.refuse_now(conn, number, refused),
         }
+    }
+
+    fn refuse_now(&mut self, conn: ConnId, number: u64, (code, message): Refused) {
+        self.stats.tasks_refused += 1;
+        self.tell_client(conn, ServerToClient::TaskRefused { number, code, message });
     }
 
     /// Everything a task must be. `None` is a resend of one that is here already.
@@ -171,6 +177,8 @@ impl Market {
             delivered: None,
             kept: None,
             ruling: None,
+            hedged: false,
+            settle_from: None,
             waiting: false,
         });
         if let Some(session) = self.sessions.get_mut(session) {
@@ -225,6 +233,19 @@ impl Market {
 /// `rate * units * replicas`, unless it overflows.
 pub(super) fn price(rate: Credits, units: u64, replicas: u8) -> Option<Credits> {
     Credits::checked_price(Credits::checked_price(rate, units)?, u64::from(replicas))
+}
+
+fn asked(accepted: &Accepted, submission: &Submission) -> Asked {
+    Asked {
+        client: accepted.client,
+        session: accepted.session,
+        module: submission.module,
+        needs: accepted.needs,
+        replicas: submission.replicas,
+        priority: submission.priority,
+        max_units: submission.max_units,
+        deadline_ms: submission.deadline_ms,
+    }
 }
 
 fn refuse(code: Refusal, message: impl Into<String>) -> Refused {

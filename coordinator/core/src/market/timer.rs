@@ -2,7 +2,7 @@
 
 use p2c2r_signing::SessionId;
 
-use super::Market;
+use super::{Market, hedge};
 use crate::io::Millis;
 use crate::task::Phase;
 
@@ -38,9 +38,9 @@ impl Market {
         let next = match task.phase {
             Phase::Undecided => {
                 let attempts = task.attempts.iter().filter(|a| a.is_running()).map(|a| a.until);
-                attempts.chain([task.ends()]).min()
+                attempts.chain([task.ends()]).chain(hedge::due(task)).min()
             }
-            Phase::Confirmed(..) | Phase::Unverified => None,
+            Phase::Confirmed(..) | Phase::Unverified => task.settle_from,
         };
         let before = std::mem::replace(&mut task.timer, next);
         if before != next {

@@ -95,12 +95,18 @@ impl Market {
 
     /// Nothing more is issued; the task waits for its batch.
     fn decided(&mut self, key: usize) {
+        let kept_until = self.awaits_loser(key).then(|| self.now.plus(self.config.settle_every_ms));
         self.cancel_running(key);
         self.wait(key, false);
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.settle_from = kept_until;
+        }
         self.time_task(key);
         self.tasks.drop_bytes(key);
-        self.decided.push_back(key);
-        self.settle_soon();
+        if kept_until.is_none() {
+            self.decided.push_back(key);
+            self.settle_soon();
+        }
     }
 
     /// Nobody waits for the attempts that still run. A result that crosses the word on its way counts all the same
@@ -116,6 +122,7 @@ impl Market {
             })
             .collect();
         for (peer, nonce) in running {
+            self.learn_at_least(key, peer);
             self.stop(key, peer, AttemptState::Missing);
             if let Some(conn) = self.peers.get(peer).and_then(|p| p.link.as_ref()).map(|link| link.conn) {
                 self.tell_peer(conn, ServerToPeer::Cancel { nonce });

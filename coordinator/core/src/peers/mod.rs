@@ -1,6 +1,7 @@
 //! The peers: who is online, what it offers, what it runs, and how it stands.
 
 mod bag;
+mod placement;
 mod pool;
 mod standing;
 mod unacked;
@@ -12,6 +13,8 @@ use p2c2r_protocol::message::{SettledAttempt, Standing};
 use p2c2r_signing::{AccountId, ModuleId, PublicKey};
 use slab::Slab;
 
+pub(crate) use placement::Wanted;
+use pool::Member;
 pub(crate) use pool::{ClassKey, Pool, Readiness};
 pub(crate) use standing::PeerStanding;
 pub(crate) use unacked::Unacked;
@@ -19,8 +22,9 @@ pub(crate) use unacked::Unacked;
 use crate::config::MarketConfig;
 use crate::dice::Dice;
 use crate::io::{ConnId, Millis, Network};
+use crate::predict::History;
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
-use crate::trust::{Posterior, TrustConfig};
+use crate::trust::{ONE_PPM, Posterior, TrustConfig};
 
 /// All peers known, online or not.
 pub(crate) struct Peers {
@@ -42,6 +46,8 @@ pub(crate) struct Peer {
     pub(crate) unacked: Unacked,
     /// How far it is trusted, per kernel. Not durable.
     trust: BTreeMap<ModuleId, Posterior>,
+    /// What it did lately. Not durable.
+    pub(crate) history: History,
     pub(crate) link: Option<Link>,
     readiness: Readiness,
 }
@@ -63,6 +69,12 @@ pub(crate) struct OwnerTotals {
     pub(crate) earned: u64,
     pub(crate) agreed: u64,
     pub(crate) outvoted: u64,
+}
+
+impl Peer {
+    fn audit_ppm(&self, module: &ModuleId, config: &TrustConfig) -> u32 {
+        self.trust.get(module).copied().unwrap_or(Posterior::new(config)).audit_ppm(config)
+    }
 }
 
 impl Peers {
@@ -120,6 +132,7 @@ impl Peers {
             standing: PeerStanding::new(record, config),
             unacked: Unacked::default(),
             trust: BTreeMap::new(),
+            history: History::default(),
             link: None,
             readiness: Readiness::Absent,
         });
@@ -251,8 +264,7 @@ impl Peers {
 
     /// The chance with which the peer's next task of a kernel is checked.
     pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
-        let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
-        known.copied().unwrap_or(Posterior::new(config)).audit_ppm(config)
+        self.slab.get(id).map_or(ONE_PPM, |peer| peer.audit_ppm(module, config))
     }
 
     /// A vote of the peer was compared with others.
@@ -301,8 +313,10 @@ impl Peers {
         }
         let owner = peer.standing.record.account;
         let pool = if self.referee_accounts.contains(&owner) { &mut self.referees } else { &mut self.pool };
-        for &class in peer.link.iter().flat_map(|link| &link.offers) {
-            pool.shift(class, owner, id, from, to);
+        let Some(link) = &peer.link else { return };
+        let member = Member { owner, peer: id, slots: link.slots };
+        for &class in &link.offers {
+            pool.shift(class, member, from, to);
         }
     }
 }

@@ -33,6 +33,15 @@ pub(crate) enum Readiness {
     Free,
 }
 
+/// A peer as the pool knows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) owner: AccountId,
+    pub(crate) peer: usize,
+    /// Attempts it holds at once; the same from its coming to its going.
+    pub(crate) slots: usize,
+}
+
 /// All classes with a peer online.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
@@ -46,6 +55,8 @@ struct Class {
     owners: BTreeMap<AccountId, Owner>,
     /// Owners with a free peer.
     free: Bag<AccountId>,
+    /// Of all peers not absent, busy ones too.
+    slots: usize,
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +67,9 @@ struct Owner {
 }
 
 impl Pool {
-    /// Moves a peer of `owner` from one readiness to another in one class.
-    pub(crate) fn shift(&mut self, key: ClassKey, owner: AccountId, peer: usize, from: Readiness, to: Readiness) {
+    /// Moves a peer from one readiness to another in one class.
+    pub(crate) fn shift(&mut self, key: ClassKey, member: Member, from: Readiness, to: Readiness) {
+        let Member { owner, peer, slots } = member;
         if from == to {
             return;
         }
@@ -65,8 +77,14 @@ impl Pool {
         let owners_before = class.owners.len();
         let entry = class.owners.entry(owner).or_default();
         match (from, to) {
-            (Readiness::Absent, _) => entry.present += 1,
-            (_, Readiness::Absent) => entry.present = entry.present.saturating_sub(1),
+            (Readiness::Absent, _) => {
+                entry.present += 1;
+                class.slots += slots;
+            }
+            (_, Readiness::Absent) => {
+                entry.present = entry.present.saturating_sub(1);
+                class.slots = class.slots.saturating_sub(slots);
+            }
             (Readiness::Busy | Readiness::Free, Readiness::Busy | Readiness::Free) => {}
         }
         if to == Readiness::Free {
@@ -114,6 +132,20 @@ impl Pool {
     pub(crate) fn free_owners(&self, key: &ClassKey, client: AccountId) -> usize {
         let Some(class) = self.classes.get(key) else { return 0 };
         class.free.len() - usize::from(class.free.contains(&client))
+    }
+
+    /// Attempts all peers of a class hold at once.
+    pub(crate) fn slots(&self, key: &ClassKey) -> usize {
+        self.classes.get(key).map_or(0, |class| class.slots)
+    }
+
+    /// A free peer each of up to `most` free owners other than `client`: all there are, or a random stretch of them.
+    pub(crate) fn some_free(&self, key: &ClassKey, client: AccountId, most: usize, dice: &mut Dice) -> Vec<usize> {
+        let Some(class) = self.classes.get(key) else { return Vec::new() };
+        let from = dice.below(class.free.len());
+        let owners = (from..from + class.free.len()).filter_map(|at| class.free.pick(at));
+        let others: Vec<_> = owners.filter(|owner| *owner != client).take(most).collect();
+        others.iter().filter_map(|owner| class.free_peer(owner, dice)).collect()
     }
 
     /// Whether an owner has peers of a class, busy or not.
@@ -179,12 +211,16 @@ mod tests {
         AccountId::from_bytes([n; 16])
     }
 
+    fn member(o: u8, peer: usize) -> Member {
+        Member { owner: owner(o), peer, slots: 3 }
+    }
+
     /// Owners 1..=n; owner o has peers 10 * o and 10 * o + 1, all free.
     fn pool(owners: u8) -> Pool {
         let mut pool = Pool::default();
         for o in 1..=owners {
             for p in 0..2 {
-                pool.shift(KEY, owner(o), 10 * usize::from(o) + p, Readiness::Absent, Readiness::Free);
+                pool.shift(KEY, member(o, 10 * usize::from(o) + p), Readiness::Absent, Readiness::Free);
             }
         }
         pool
@@ -213,7 +249,7 @@ mod tests {
     fn one_free_owner_among_many_is_found() {
         let mut pool = pool(9);
         for o in 1..=8 {
-            pool.shift(KEY, owner(o), usize::from(10 * o), Readiness::Free, Readiness::Busy);
+            pool.shift(KEY, member(o, usize::from(10 * o)), Readiness::Free, Readiness::Busy);
         }
         let excluded: Vec<_> = (1..=8).map(owner).collect();
         for seed in 0..50 {
@@ -222,18 +258,35 @@ mod tests {
     }
 
     #[test]
+    fn a_look_at_some_free_owners_shows_each_once() {
+        let pool = pool(4);
+        for seed in 0..20 {
+            let of = |peer: usize| u8::try_from(peer / 10).unwrap();
+            let seen = |client, most| {
+                let peers = pool.some_free(&KEY, owner(client), most, &mut Dice::new([seed; 32]));
+                peers.into_iter().map(of).collect::<BTreeSet<u8>>()
+            };
+            assert_eq!(seen(9, 8), BTreeSet::from([1, 2, 3, 4]));
+            assert_eq!(seen(2, 8), BTreeSet::from([1, 3, 4]));
+            assert_eq!(seen(2, 2).len(), 2);
+        }
+    }
+
+    #[test]
     fn classes_come_and_go_with_their_peers() {
         let mut pool = pool(2);
         let other = ClassKey { class: ClassId::from_bytes([2; 32]), ..KEY };
-        pool.shift(other, owner(1), 10, Readiness::Absent, Readiness::Busy);
+        pool.shift(other, member(1, 10), Readiness::Absent, Readiness::Busy);
         assert_eq!(pool.ranked(Path::Cpu).collect::<Vec<_>>(), [(KEY, 2), (other, 1)]);
         assert_eq!((pool.free_owners(&KEY, owner(9)), pool.free_owners(&other, owner(9))), (2, 0));
         assert_eq!(pool.free_owners(&KEY, owner(1)), 1, "a client is no peer of its own");
         assert_eq!(pool.ranked(Path::Gpu).count(), 0);
-        pool.shift(other, owner(1), 10, Readiness::Busy, Readiness::Absent);
+        assert_eq!((pool.slots(&KEY), pool.slots(&other)), (12, 3), "busy ones too");
+        pool.shift(other, member(1, 10), Readiness::Busy, Readiness::Absent);
         for (o, p) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
-            pool.shift(KEY, owner(o), p, Readiness::Free, Readiness::Absent);
+            pool.shift(KEY, member(o, p), Readiness::Free, Readiness::Absent);
         }
+        assert_eq!(pool.slots(&KEY), 0);
         assert_eq!((pool.class_count(), pool.ranked(Path::Cpu).count()), (0, 0));
     }
 }

@@ -7,7 +7,7 @@ use crate::config::MarketConfig;
 use crate::io::Millis;
 use crate::record::PeerRecord;
 
-/// A suspension is at most 2^this times the first one.
+/// A suspension or a cool-down is at most 2^this times the first one.
 const DOUBLINGS: u64 = 7;
 
 /// Standing of one peer key.
@@ -60,11 +60,15 @@ impl PeerStanding {
     /// An attempt ended without an outcome.
     pub(crate) fn fault(&mut self, now: Millis, config: &MarketConfig) {
         self.record.faults += 1;
-        self.faults_in_row += 1;
-        if self.faults_in_row >= config.cooldown_faults {
-            self.faults_in_row = 0;
-            self.cooling_until = now.plus(config.cooldown_ms);
+        self.faults_in_row = self.faults_in_row.saturating_add(1);
+        if let Some(further) = self.faults_in_row.checked_sub(config.cooldown_faults) {
+            self.cooling_until = now.plus(config.cooldown_ms << u64::from(further).min(DOUBLINGS));
         }
+    }
+
+    /// Whether its last attempt ended without an outcome.
+    pub(crate) fn lost_the_last(&self) -> bool {
+        self.faults_in_row > 0
     }
 
     /// An attempt ended in an outcome.
@@ -152,5 +156,12 @@ mod tests {
         peer.fault(Millis(1), &config);
         assert_eq!(peer.resumes(Millis(1)), Some(Millis(51)));
         assert!(!peer.suspended(Millis(1)));
+        for cooldown in [100, 200, 400, 800, 1_600, 3_200, 6_400, 6_400] {
+            peer.fault(Millis(10_000), &config);
+            assert_eq!(peer.resumes(Millis(10_000)), Some(Millis(10_000 + cooldown)), "it goes on failing");
+        }
+        peer.answered();
+        peer.fault(Millis(20_000), &config);
+        assert_eq!(peer.resumes(Millis(20_000)), None, "one outcome makes up for it");
     }
 }

@@ -1,7 +1,7 @@
 //! What all tests share: kernels, keys, and what the right answer to a task is.
 
 use bytes::Bytes;
-use p2c2r_core::{ConnId, Input, Market, MarketConfig, Millis, Network, Output, TrustConfig};
+use p2c2r_core::{ConnId, DispatchConfig, Input, Market, MarketConfig, Millis, Network, Output, TrustConfig};
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{ClientToServer, Mode, OfferedClass, Path, PeerToServer, ServerToClient, ServerToPeer};
 use p2c2r_signing::{
@@ -146,6 +146,32 @@ pub(crate) fn submit(number: u64, replicas: u8) -> ClientToServer {
 /// What clients ask for and nothing more: no audits, pay at once.
 pub(crate) fn plain() -> MarketConfig {
     MarketConfig { trust: TrustConfig::OFF, suspend_outvoted: 8, ..MarketConfig::default() }
+}
+
+/// A submit of one execution with a deadline.
+pub(crate) fn within(number: u64, deadline_ms: u32) -> ClientToServer {
+    let ClientToServer::Submit { module, blobs, seed, priority, mode, replicas, max_units, .. } = submit(number, 1)
+    else {
+        unreachable!("submit gives a submit")
+    };
+    ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units }
+}
+
+/// `tasks` tasks of one execution with a long deadline, each answered after what its peer takes.
+pub(crate) fn learn(desk: &mut Desk, client: ConnId, tasks: std::ops::Range<u64>, takes: impl Fn(ConnId) -> u64) {
+    for number in tasks {
+        desk.client_says(client, within(number, 60_000));
+        let jobs = desk.jobs();
+        let [(conn, job)] = &jobs[..] else { panic!("{} attempts", jobs.len()) };
+        desk.wait(takes(*conn));
+        desk.answer(*conn, job, &job.truth());
+    }
+    desk.heard();
+}
+
+/// [`plain`], and no second attempt for a slow one.
+pub(crate) fn unhedged() -> MarketConfig {
+    MarketConfig { dispatch: DispatchConfig { hedge_percent: 0, ..DispatchConfig::default() }, ..plain() }
 }
 
 /// Network `n`.

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod fixture;
+mod hedging;
 mod ledger_model;
+mod prediction;
 mod referee;
 mod refusals;
 mod restart;

@@ -247,7 +247,7 @@ fn replicas_go_to_different_networks_where_there_are_any() {
 }
 
 /// What a peer is sent, without what is new in every attempt: nonce, pad and MAC.
-fn seen(message: &ServerToPeer) -> (Vec<u8>, usize) {
+pub(crate) fn seen(message: &ServerToPeer) -> (Vec<u8>, usize) {
     let ServerToPeer::Assign { ticket, task, module, class, blobs, seed, max_units, deadline_ms, .. } = message else {
         panic!("{message:?} is no assignment")
     };
