@@ -4,7 +4,7 @@
 //! through new towns, an expert that knows the whole map says at every step how it likes each move, and the network learns from all
 //! rounds so far. Then it goes on learning with the rounding of int8 in place, and is rounded.
 //!
-//! Takes some five minutes and 400 MB on an idle core. The seed is fixed and the arithmetic the same everywhere, so the file is too.
+//! Takes some five minutes of one core and less than 1 GB. The seed is fixed and the arithmetic the same everywhere, so the file is too.
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod expert;
