@@ -48,12 +48,12 @@ fn flow_is_its_model() {
         let springs = [Spring { cell: seed, flow: 1 << 24 }, Spring { cell: seed / 2, flow: -(1 << 24) }];
 
         let bound = [bytes(&[params]), bytes(&ground), bytes(&deep), bytes(&flows), bytes(&vec![[9u32; 4]; cells])];
-        let after = dispatch(&mut pipes, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+        let after = dispatch(&mut *pipes, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
         flows = kernel_flow::model::pipes(&params, &ground, &deep, &flows);
         assert_eq!(after[&4], bytes(&flows), "pipes, seed {seed}");
 
         let bound = [bytes(&[params]), bytes(&springs), bytes(&deep), bytes(&flows)];
-        let after = dispatch(&mut depths, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+        let after = dispatch(&mut *depths, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
         kernel_flow::model::depths(&params, &springs[..params.springs as usize], &mut deep, &flows);
         assert_eq!(after[&2], bytes(&deep), "depths, seed {seed}");
     }
@@ -81,7 +81,7 @@ fn voxels_is_its_model() {
             let mut light = vec![[5, 6, 7, 0]; params.pixels as usize];
             let bound = [bytes(&[params]), bytes(&world.materials), world.voxels.clone(), bytes(&rows), bytes(&light)];
             let groups = [params.pixels.div_ceil(64), 1, 1];
-            let after = dispatch(&mut session, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+            let after = dispatch(&mut *session, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
             let more = kernel_voxels::model::light(&world, &params, &rows);
             for (sum, more) in light.iter_mut().zip(more) {
                 (0..3).for_each(|i| sum[i] += more[i]);
