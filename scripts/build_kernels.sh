@@ -6,4 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # With --workspace the crates below are built with the features the whole workspace needs, once for all later steps.
 cargo build --workspace --bin p2c2r
-"${CARGO_TARGET_DIR:-target}/debug/p2c2r" build kernels/flow kernels/npc kernels/physics kernels/raytrace examples/bench/loops
+"${CARGO_TARGET_DIR:-target}/debug/p2c2r" build kernels/flow kernels/npc kernels/physics kernels/raytrace kernels/voxels examples/bench/loops

@@ -1,8 +1,8 @@
 // A skeleton: all items become one.
 //
 // The shader declares `Item`, a type; `fn reduce_pair(a: Item, b: Item) -> Item`, associative and commutative; and
-// `fn reduce_none() -> Item`, which changes nothing it is paired with. It may read buffers of its own from binding 2 on.
-// Each workgroup makes one item out of 256; dispatched, again and again, by p2c2r_guest::skeleton::reduce.
+// `fn reduce_none() -> Item`, which changes nothing it is paired with. Each workgroup makes one item out of 256; dispatched,
+// again and again, by p2c2r_guest::skeleton::reduce.
 // p2c2r: needs Item
 // p2c2r: needs reduce_pair
 // p2c2r: needs reduce_none

@@ -1,8 +1,8 @@
 // A skeleton: every item becomes the sum of itself and all before it, for whatever is called a sum.
 //
 // The shader declares `Item`, a type; `fn scan_pair(before: Item, item: Item) -> Item`, associative; and
-// `fn scan_none() -> Item`, which changes nothing it is paired with. It may read buffers of its own from binding 5 on.
-// Each workgroup scans 256 items; dispatched, with the totals of the groups before, by p2c2r_guest::skeleton::scan.
+// `fn scan_none() -> Item`, which changes nothing it is paired with. Each workgroup scans 256 items; dispatched, with the
+// totals of the groups before, by p2c2r_guest::skeleton::scan.
 // p2c2r: needs Item
 // p2c2r: needs scan_pair
 // p2c2r: needs scan_none

@@ -45,10 +45,9 @@ proptest! {
         nearest(fixed::mul(a[0], b[0]), product(a[0], b[0]))?;
         nearest(fixed::dot2([a[0], a[1]], [b[0], b[1]]), product(a[0], b[0]) + product(a[1], b[1]))?;
         nearest(fixed::dot3(a, b), product(a[0], b[0]) + product(a[1], b[1]) + product(a[2], b[2]))?;
-        let cross = fixed::cross(a, b);
-        for i in 0..3 {
+        for (i, cross) in fixed::cross(a, b).into_iter().enumerate() {
             let (j, k) = ((i + 1) % 3, (i + 2) % 3);
-            nearest(cross[i], product(a[j], b[k]) - product(a[k], b[j]))?;
+            nearest(cross, product(a[j], b[k]) - product(a[k], b[j]))?;
         }
         let t = t.clamp(0, fixed::ONE);
         nearest(fixed::lerp(a[0], b[0], t), product(a[0], fixed::ONE) + (i128::from(b[0]) - i128::from(a[0])) * i128::from(t))?;
@@ -101,9 +100,8 @@ proptest! {
         let exact = a.map(|v| f64::from(v).powi(2)).iter().sum::<f64>().sqrt();
         close(fixed::length3(a), exact, 0.5)?;
         close(fixed::length2([a[0], a[1]]), f64::from(a[0]).hypot(f64::from(a[1])), 0.5)?;
-        let direction = fixed::normalise3(a);
-        for i in 0..3 {
-            close(direction[i], if exact == 0.0 { 0.0 } else { f64::from(a[i]) / exact * 65536.0 }, 0.51)?;
+        for (share, a) in fixed::normalise3(a).into_iter().zip(a) {
+            close(share, if exact == 0.0 { 0.0 } else { f64::from(a) / exact * 65536.0 }, 0.51)?;
         }
     }
 

@@ -291,4 +291,44 @@ mod tests {
         check(&format!("{both}// p2c2r: use map\n// p2c2r: use reduce"), 6, "both declare main");
         check("// p2c2r: use stencil\nalias Cell = u32;\nfn stencil_cell() {}\nfn main() {}", 4, "block \"stencil\"");
     }
+
+    proptest::proptest! {
+        /// Whatever is made of pieces that mean something here, the author's text stays in front, line by line.
+        #[test]
+        fn any_text_is_expanded_or_refused(pieces in proptest::collection::vec(0..PIECES.len(), 0..24)) {
+            let text: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
+            if let Ok(whole) = expand(&text) {
+                let own = text.find(SEAM).map_or(&*text, |seam| &text[..seam]);
+                proptest::prop_assert!(whole.text().starts_with(own));
+                proptest::prop_assert_eq!(expand(whole.text()), Ok(whole));
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "// p2c2r: use fixed",
+        "// p2c2r: use map, wide",
+        "// p2c2r:",
+        "\n",
+        "\r\n",
+        "/*",
+        "*/",
+        "fn ",
+        "map_item",
+        "alias Item",
+        "{",
+        "}",
+        "(",
+        ")",
+        "<",
+        ">",
+        "var",
+        "fixed_sin",
+        "é",
+        "\u{2028}",
+        SEAM,
+        "main",
+        ";",
+        " ",
+    ];
 }

@@ -1,9 +1,11 @@
 //! The kernels as built and signed, in the jail: bit for bit what their own tests pinned natively.
 
 use bytes::Bytes;
+use kernel_flow::{Spring, Task, Terrain, Water};
 use kernel_loops::{Loop, Work, digest};
 use kernel_npc::Mover;
 use kernel_raytrace::{Frame, Mesh, Scene};
+use kernel_voxels::World;
 use p2c2r_jail::{Jail, JailConfig, JailedKernel};
 use p2c2r_runtime::{Attempt, GpuPolicy, PathKind, Sandbox, SandboxConfig};
 use p2c2r_signing::{BlobId, Outcome, SecretKey, TrustedKeys, VerifiedModule, sign_module, verify_module};
@@ -17,9 +19,9 @@ struct Case {
     blob: Option<Vec<u8>>,
 }
 
-fn jail() -> Jail {
+fn jail(gpu: GpuPolicy) -> Jail {
     let worker = built(JailConfig::worker_beside_me().unwrap());
-    Jail::start(JailConfig { gpu: GpuPolicy::Off, ..JailConfig::new(worker) }).unwrap()
+    Jail::start(JailConfig { gpu, ..JailConfig::new(worker) }).unwrap()
 }
 
 fn load(jail: &Jail, name: &str) -> JailedKernel {
@@ -33,12 +35,17 @@ fn signed(name: &str) -> VerifiedModule {
     verify_module(signed, &TrustedKeys::from(key.public())).unwrap()
 }
 
-/// Runs every row of a kernel's golden file in the jail. `case` makes a row's input natively, as the kernel's test does.
-fn check(name: &str, case: impl Fn(&Value) -> Case) {
+/// Runs every row of a kernel's golden file in the jail, on this path. `case` makes a row's input natively, as the kernel's test does.
+fn check(name: &str, path: PathKind, case: impl Fn(&Value) -> Case) {
     let golden = root().join(format!("kernels/{name}/tests/golden/{name}.json"));
     let rows: Vec<Value> = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     assert!(rows.len() >= 3, "{name} has {} golden vectors", rows.len());
-    let jail = jail();
+    let jail = jail(if path == PathKind::Gpu { GpuPolicy::Auto } else { GpuPolicy::Off });
+    if let Some(missing) = jail.gpu_missing().filter(|_| path == PathKind::Gpu) {
+        assert!(std::env::var_os("P2C2R_REQUIRE_GPU").is_none(), "no gpu: {missing}");
+        eprintln!("SKIPPED: no gpu: {missing}");
+        return;
+    }
     let kernel = load(&jail, name);
     for row in &rows {
         let Case { input, blob } = case(row);
@@ -50,7 +57,7 @@ fn check(name: &str, case: impl Fn(&Value) -> Case) {
         let ids: Vec<BlobId> = blob.iter().map(|blob| BlobId::of(blob)).collect();
         let blobs = blob.into_iter().map(Bytes::from).collect();
         let deadline = std::time::Duration::from_secs(120);
-        let attempt = Attempt { blobs, deadline, path: PathKind::Cpu, ..Attempt::new(input) };
+        let attempt = Attempt { blobs, deadline, path, ..Attempt::new(input) };
         let execution = jail.run(&kernel, &attempt, &ids).unwrap();
         assert_eq!(execution.outcome, Outcome::Output, "{name}: {row}: {:?}", execution.log);
         assert_eq!(hex(&execution.output), row["output"], "{name}: the output of {row}");
@@ -64,7 +71,7 @@ fn number(value: &Value) -> u32 {
 
 #[test]
 fn npc_is_bit_equal_native_and_jailed() {
-    check("npc", |row| {
+    check("npc", PathKind::Cpu, |row| {
         let mut scenario = kernel_npc::scenario(u64::from(number(&row["seed"])), number(&row["agents"]) as usize);
         if row["mover"] == "policy" {
             scenario.batch.world.mover = Mover::Policy;
@@ -99,7 +106,7 @@ fn the_policy_of_npc_is_bit_equal_with_a_gpu_and_without() {
 
 #[test]
 fn physics_is_bit_equal_native_and_jailed() {
-    check("physics", |row| {
+    check("physics", PathKind::Cpu, |row| {
         let scene = kernel_physics::pile(number(&row["bodies"]) as usize, number(&row["steps"]));
         Case { input: scene.input().unwrap(), blob: None }
     });
@@ -107,7 +114,7 @@ fn physics_is_bit_equal_native_and_jailed() {
 
 #[test]
 fn raytrace_is_bit_equal_native_and_jailed() {
-    check("raytrace", |row| {
+    check("raytrace", PathKind::Cpu, |row| {
         let [width, height, samples] = ["width", "height", "samples"].map(|field| number(&row[field]));
         let input = Frame::studio(width, height, samples).all_rows().to_bytes();
         Case { input, blob: Some(Scene::studio(&Mesh::procedural()).to_bytes()) }
@@ -115,8 +122,30 @@ fn raytrace_is_bit_equal_native_and_jailed() {
 }
 
 #[test]
+fn flow_is_bit_equal_to_its_model_on_a_gpu_and_jailed() {
+    check("flow", PathKind::Gpu, |row| {
+        let side = number(&row["side"]);
+        let terrain = Terrain::valley(side, 5);
+        let springs =
+            vec![Spring { cell: side / 2, flow: 3 << 16 }, Spring { cell: side * side - 1, flow: -(1 << 16) }];
+        let task = Task { rain: 700, springs, ..Task::new(number(&row["steps"]), Water::none(terrain.cells())) };
+        Case { input: p2c2r_guest::encode(task).unwrap(), blob: Some(terrain.to_bytes()) }
+    });
+}
+
+#[test]
+fn voxels_is_bit_equal_to_its_model_on_a_gpu_and_jailed() {
+    check("voxels", PathKind::Gpu, |row| {
+        let [side, width, height, samples] = ["side", "width", "height", "samples"].map(|field| number(&row[field]));
+        let world = World::island(side, 4);
+        let task = kernel_voxels::Frame::harbour(&world, width, height, samples).all_rows();
+        Case { input: p2c2r_guest::encode(task).unwrap(), blob: Some(world.to_bytes()) }
+    });
+}
+
+#[test]
 fn loops_are_bit_equal_native_and_jailed() {
-    let jail = jail();
+    let jail = jail(GpuPolicy::Off);
     let kernel = load(&jail, "loops");
     for on in [Loop::Bodies, Loop::Hash, Loop::Matrix, Loop::Table] {
         let work = Work { on, rounds: 2 };

@@ -217,7 +217,7 @@ fn check(block: &str, rows: &[Row]) {
         let shader = shader(block, wgsl);
         verdict(&shader).unwrap_or_else(|error| panic!("{block}_{name} is not exact: {error}"));
         let Some(gpu) = adapter() else { continue };
-        let after = dispatch(&mut session(gpu, &shader), [CASES / 64, 1, 1], &buffers);
+        let after = dispatch(&mut *session(gpu, &shader), [CASES / 64, 1, 1], &buffers);
         let results: &[[u32; RESULTS]] = bytemuck::cast_slice(&after[&1]);
         for (words, got) in arguments.iter().zip(results) {
             assert_eq!(*got, twin(*words), "{block}_{name} of {words:#x?}");

@@ -40,17 +40,18 @@ pub(crate) fn verdict(wgsl: &str) -> Result<(), GpuLoadError> {
 }
 
 /// A session with the shader, called `main`.
-pub(crate) fn session(gpu: &Gpu, wgsl: &str) -> GpuSession {
+pub(crate) fn session(gpu: &Gpu, wgsl: &str) -> Box<dyn GpuAttempt> {
     let module = exact(wgsl);
     let shaders = gpu.prepare(&module).unwrap_or_else(|error| panic!("{error}\n{wgsl}"));
     let limits = module.manifest().gpu.unwrap();
     // Generous: software adapters share two cores with everything else.
-    GpuSession::new(gpu, &shaders, &limits, Instant::now() + Duration::from_secs(120)).unwrap()
+    let until = Instant::now() + Duration::from_secs(120);
+    Box::new(GpuSession::new(gpu, &shaders, &limits, until).unwrap())
 }
 
 /// One dispatch: what the bound buffers hold after it, by binding.
 pub(crate) fn dispatch(
-    session: &mut GpuSession,
+    session: &mut dyn GpuAttempt,
     workgroups: [u32; 3],
     buffers: &BTreeMap<u32, Vec<u8>>,
 ) -> BTreeMap<u32, Vec<u8>> {

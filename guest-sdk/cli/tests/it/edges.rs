@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernel-npc", &["p2c2r-guest"]),
     ("kernel-physics", &["p2c2r-guest"]),
     ("kernel-raytrace", &["p2c2r-guest"]),
+    ("kernel-voxels", &["p2c2r-guest"]),
     ("kernel-loops", &["p2c2r-guest"]),
     ("p2c2r-shader", &[]),
     ("p2c2r-runtime", &["p2c2r-abi", "p2c2r-shader", "p2c2r-signing"]),

@@ -41,7 +41,7 @@ fn run<Shape>(wgsl: &'static str, input: &[u32], kernel: impl Kernel<Shape>) -> 
     verdict(wgsl).unwrap_or_else(|error| panic!("{error}"));
     let session = RefCell::new(session(adapter()?, wgsl));
     let shader = move |groups: [u32; 3], buffers: &mut BTreeMap<u32, Vec<u8>>| {
-        *buffers = dispatch(&mut session.borrow_mut(), groups, buffers);
+        *buffers = dispatch(&mut **session.borrow_mut(), groups, buffers);
     };
     let report = Host::new().input(bytemuck::cast_slice(input)).shader("main", shader).run(kernel);
     assert_eq!(report.outcome, Outcome::Output, "{}", report.message());
