@@ -219,13 +219,19 @@ mod tests {
     use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, attach, manifest, sign_module, verify_module};
 
     use super::*;
-    use crate::gpu::{GpuAttempt, GpuSession};
+    use crate::gpu::{GpuAttempt, GpuSession, Shaders};
 
-    #[test]
-    fn a_lost_device_ends_its_sessions_and_is_replaced() {
+    const ONE: manifest::Gpu =
+        manifest::Gpu { buffers: 1, buffer_bytes: 4, dispatches: 1, workgroups: 1, cpu_path: false };
+
+    /// An adapter, and a shader that writes 7.
+    fn seven() -> Option<(Gpu, Shaders)> {
         let gpu = match Gpu::open(GpuOptions::default()) {
             Ok(gpu) => gpu,
-            Err(error @ GpuOpenError::NoAdapter { .. }) => return eprintln!("SKIPPED: {error}"),
+            Err(error @ GpuOpenError::NoAdapter { .. }) => {
+                eprintln!("SKIPPED: {error}");
+                return None;
+            }
             Err(error) => panic!("{error}"),
         };
         let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u","result_class":"device",
@@ -238,22 +244,64 @@ mod tests {
         let signed = sign_module(&unsigned, &key).unwrap();
         let module = verify_module(signed, &TrustedKeys::from(key.public())).unwrap();
         let shaders = gpu.prepare(&module).unwrap();
+        Some((gpu, shaders))
+    }
 
-        let limits = manifest::Gpu { buffers: 1, buffer_bytes: 4, dispatches: 1, workgroups: 1, cpu_path: false };
-        let open = || GpuSession::new(&gpu, &shaders, &limits, Instant::now() + Duration::from_secs(60)).unwrap();
-        for generation in 1..=3 {
-            let mut session = open();
-            assert_eq!(gpu.device().unwrap().generation(), generation);
+    fn open(gpu: &Gpu, shaders: &Shaders) -> GpuSession {
+        GpuSession::new(gpu, shaders, &ONE, Instant::now() + Duration::from_secs(60)).unwrap()
+    }
+
+    /// Checks that a session of its own computes, on a device of this generation.
+    fn computes(gpu: &Gpu, shaders: &Shaders, generation: u64) {
+        let mut session = open(gpu, shaders);
+        assert_eq!(gpu.device().unwrap().generation(), generation);
+        let buffer = session.buf_create(4).unwrap();
+        assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
+        let mut word = [0; 4];
+        assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
+        assert_eq!(word, [7, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_lost_device_ends_its_sessions_and_is_replaced() {
+        let Some((gpu, shaders)) = seven() else { return };
+        computes(&gpu, &shaders, 1);
+        for generation in 2..=4 {
+            let mut session = open(&gpu, &shaders);
             let buffer = session.buf_create(4).unwrap();
-            assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
-            let mut word = [0; 4];
-            assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
-            assert_eq!(word, [7, 0, 0, 0]);
             gpu.device().unwrap().give_up("pulled out");
             let lost = GpuFault::Lost("pulled out".to_owned());
             assert_eq!(session.buf_create(4), Err(lost.clone()));
-            assert_eq!(session.buf_read(buffer, 0, &mut word), Err(lost.clone().into()));
+            assert_eq!(session.buf_read(buffer, 0, &mut [0; 4]), Err(lost.clone().into()));
             assert_eq!(session.trace(), Err(lost.into()));
+            computes(&gpu, &shaders, generation);
+        }
+    }
+
+    #[test]
+    fn a_device_that_wgpu_reports_as_lost_is_lost() {
+        let Some((gpu, shaders)) = seven() else { return };
+        let mut session = open(&gpu, &shaders);
+        let buffer = session.buf_create(4).unwrap();
+        // The call that finds out may still succeed.
+        let _ = gpu.device().unwrap().guarded(|device, _| {
+            device.destroy();
+            device.poll(wgpu::PollType::Poll)
+        });
+        let lost = session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]);
+        assert!(matches!(&lost, Err(GpuFault::Lost(reason)) if reason.contains("estroyed")), "{lost:?}");
+        computes(&gpu, &shaders, 2);
+    }
+
+    #[test]
+    fn what_fails_one_call_ends_one_attempt() {
+        let Some((gpu, shaders)) = seven() else { return };
+        for fault in [GpuFault::OutOfMemory, GpuFault::Refused("for a test".to_owned())] {
+            let mut session = open(&gpu, &shaders);
+            *gpu.device().unwrap().inject.lock().unwrap() = Some(fault.clone());
+            assert_eq!(session.buf_create(4), Err(fault));
+            drop(session);
+            computes(&gpu, &shaders, 1);
         }
     }
 }
