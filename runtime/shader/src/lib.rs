@@ -17,7 +17,7 @@
 //! ```
 //!
 //! In reading order: `nesting` and `source` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
-//! and `race` (what could differ between machines), `rewrite`.
+//! and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
 
 #![forbid(unsafe_code)]
 
@@ -26,13 +26,17 @@ mod exact;
 pub mod limits;
 mod nesting;
 mod race;
+pub mod reference;
 mod refusal;
 mod rewrite;
 mod source;
 mod uniform;
 
+use std::sync::Arc;
+
 use naga::Module;
 
+pub use reference::Reference;
 pub use refusal::{Finding, Place};
 
 /// Raised with every change that gives a shader another class or other results: it is part of a peer's engine id.
@@ -54,6 +58,7 @@ pub struct Shader {
     findings: Vec<Finding>,
     line_only: bool,
     rewritten: Rewritten,
+    reference: Option<Arc<Reference>>,
 }
 
 /// A shader as a driver may see it.
@@ -80,14 +85,23 @@ impl Shader {
         let in_text = |problem: refusal::Problem| problem.in_text(wgsl);
         let barriers = barrier::Barriers::of(&module);
         uniform::check(&module, &barriers).map_err(in_text)?;
-        let (rewritten, has_trap) = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
+        let written = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
         let mut problems = exact::problems(&module, &info);
         let races = race::problems(&module, &info, &barriers);
         problems.extend(races.problems);
         problems.sort_by_key(|problem| problem.span.to_range().map_or(0, |range| range.start));
         problems.truncate(limits::FINDINGS);
+        // What is exact runs anywhere: what is too large for the CPU is not.
+        let mut reference = None;
+        if problems.is_empty() {
+            match Reference::of(&written.module, &written.info) {
+                Ok(lowered) => reference = Some(Arc::new(lowered)),
+                Err(problem) => problems.push(problem),
+            }
+        }
         let findings = problems.into_iter().map(in_text).collect();
-        Ok(Self { module, findings, line_only: races.line_only, rewritten: Rewritten { module: rewritten, has_trap } })
+        let rewritten = Rewritten { module: written.module, has_trap: written.has_trap };
+        Ok(Self { module, findings, line_only: races.line_only, rewritten, reference })
     }
 
     /// Where its results compare.
@@ -107,6 +121,12 @@ impl Shader {
     #[must_use]
     pub const fn line_only(&self) -> bool {
         self.line_only
+    }
+
+    /// What runs on the CPU in place of an adapter, if it is [`Class::Exact`].
+    #[must_use]
+    pub const fn reference(&self) -> Option<&Arc<Reference>> {
+        self.reference.as_ref()
     }
 
     /// The module as it was written.

@@ -81,3 +81,15 @@ pub const RACE_ROUNDS: usize = 4;
 /// Passes over a function before every variable counts as not shared. Each finds at least one more that is not; code that
 /// people write takes three.
 pub const UNIFORM_PASSES: usize = 32;
+
+/// Registers of the reference: words of variables and values of one invocation at a time, or of one workgroup's memory. An
+/// exact shader that needs more is refused, as it could run on adapters only. 2 MiB for 32 invocations, so 16 MiB
+/// for a workgroup.
+pub const REFERENCE_REGISTERS: u32 = 16 << 10;
+
+/// Words that the operations of a shader look at when each is executed once, calls replaced by what they call; also bounds the
+/// time and memory it takes to lower one.
+pub const REFERENCE_WORK: u32 = 1 << 20;
+
+/// Blocks in blocks, those of called functions included, of an exact shader: lowering recurses.
+pub const REFERENCE_DEPTH: u32 = 200;

@@ -52,6 +52,11 @@ impl<T> Table<T> {
         self.slots.get(index).filter(|s| s.generation == generation)?.value.as_ref()
     }
 
+    pub(super) fn find_mut(&mut self, handle: i32) -> Option<&mut T> {
+        let (index, generation) = parts(handle)?;
+        self.slots.get_mut(index).filter(|s| s.generation == generation)?.value.as_mut()
+    }
+
     pub(super) fn remove(&mut self, handle: i32) -> Option<T> {
         let (index, generation) = parts(handle)?;
         let value = self.slots.get_mut(index).filter(|s| s.generation == generation)?.value.take()?;

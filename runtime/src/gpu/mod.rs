@@ -4,7 +4,7 @@
 //! - [`Gpu`] is an adapter that passed the probe suite. It belongs to the process and outlives lost devices.
 //! - [`Shaders`] are the shaders of one verified module, checked and compiled.
 //! - [`GpuAttempt`] is what an attempt may do: buffers and dispatches. [`GpuSession`] is one in this process, with its
-//!   buffers, its ledger, its deadline. Nothing survives it.
+//!   buffers, its ledger, its deadline. Nothing survives it. [`ReferenceSession`] is one on the CPU, for exact shaders.
 //!
 //! Two kinds of failure never mix. What follows from the task alone (a wrong handle, a limit of the manifest) is a
 //! [`p2c2r_abi::status`] that the guest sees and every peer returns alike. What depends on the machine is a
@@ -24,9 +24,11 @@ mod attempt;
 mod device;
 mod fault;
 mod handle;
+mod ledger;
 pub mod limits;
 mod pipeline;
 mod probe;
+mod reference;
 mod session;
 mod shader;
 mod slice;
@@ -38,6 +40,7 @@ pub use adapter::{Gpu, GpuInfo, GpuOptions};
 pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
 pub use pipeline::{Shaders, check_shaders};
+pub use reference::ReferenceSession;
 pub use session::GpuSession;
 pub use until::Until;
 

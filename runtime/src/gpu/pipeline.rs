@@ -36,8 +36,7 @@ impl Gpu {
     /// # Errors
     /// [`GpuLoadError`] names the shader and, where it is known, the line.
     pub fn prepare(&self, module: &VerifiedModule) -> Result<Shaders, GpuLoadError> {
-        let shaders = check(module)?;
-        let prepared = Shaders { shaders: shaders.into(), compiled: Arc::default() };
+        let prepared = Shaders::of(module)?;
         let first = || prepared.shaders.first().map(|s| s.name().to_owned()).unwrap_or_default();
         let device = self.device().map_err(|fault| GpuLoadError::Compile { shader: first(), fault })?;
         let compiled =
@@ -48,6 +47,14 @@ impl Gpu {
 }
 
 impl Shaders {
+    /// Checks and rewrites every shader the module carries, for the reference on the CPU. Needs no adapter.
+    ///
+    /// # Errors
+    /// [`GpuLoadError`] names the shader and, where it is known, the line.
+    pub fn of(module: &VerifiedModule) -> Result<Self, GpuLoadError> {
+        Ok(Self { shaders: check(module)?.into(), compiled: Arc::default() })
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -62,6 +69,11 @@ impl Shaders {
 
     pub(super) fn find(&self, name: &[u8]) -> Option<(usize, &Shader)> {
         self.shaders.iter().enumerate().find(|(_, shader)| shader.name().as_bytes() == name)
+    }
+
+    /// The name of a shader that needs an adapter, if there is one.
+    pub(super) fn without_reference(&self) -> Option<&str> {
+        self.shaders.iter().find(|shader| shader.reference().is_none()).map(Shader::name)
     }
 
     pub(super) fn at(&self, index: usize) -> Option<&Shader> {

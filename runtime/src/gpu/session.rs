@@ -10,17 +10,11 @@ use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
 use super::device::{Device, Staging, Submitted};
 use super::fault::{GpuFault, GpuStop};
-use super::handle::Table;
-use super::limits::{
-    BUFFER_BYTES, BUFFERS, COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES,
-    WORKGROUPS_PER_DIMENSION,
-};
+use super::ledger::{Ledger, Trace};
+use super::limits::{COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES};
 use super::pipeline::{Compiled, Pipeline, Shaders};
-use super::shader::Shader;
 use super::slice::{Grid, Slice};
 use super::until::Until;
-
-const TRACE_DOMAIN: &str = "P2C2R 2026-11-23 gpu buffers v1";
 
 /// One attempt on an adapter of this process; what it holds is freed with it. Work, or the last slice of it, may still be
 /// running when a dispatch returns; reading and the trace wait for it, no longer than the deadline.
@@ -28,11 +22,8 @@ pub struct GpuSession {
     device: Arc<Device>,
     shaders: Shaders,
     compiled: Arc<Compiled>,
-    limits: manifest::Gpu,
+    ledger: Ledger<wgpu::Buffer>,
     until: Until,
-    buffers: Table<Buffer>,
-    live_bytes: u64,
-    dispatches: u32,
     /// Bytes uploaded or dropped since the device was last waited for.
     unsettled_bytes: u64,
     /// The last submission not yet waited for.
@@ -43,11 +34,6 @@ pub struct GpuSession {
     /// Set by shaders that run out of their loop budget; there from the first dispatch of one with loops on.
     trap: Option<wgpu::Buffer>,
     trapped: bool,
-}
-
-struct Buffer {
-    buffer: wgpu::Buffer,
-    bytes: u64,
 }
 
 /// Work that the device was given.
@@ -73,11 +59,8 @@ impl GpuSession {
             compiled: shaders.on(&device)?,
             shaders: shaders.clone(),
             device,
-            limits: *limits,
+            ledger: Ledger::new(*limits),
             until: until.into(),
-            buffers: Table::new(),
-            live_bytes: 0,
-            dispatches: 0,
             unsettled_bytes: 0,
             running: None,
             staging: Staging::default(),
@@ -90,25 +73,12 @@ impl GpuSession {
     /// The status that an access of `len` bytes at `offset` gets before a byte is copied, if it is refused.
     #[must_use]
     pub fn refuses(&self, handle: i32, offset: i64, len: u64) -> Option<i32> {
-        self.place(handle, offset, len).err()
+        self.ledger.place(handle, offset, len).err()
     }
 
     fn in_time(&self) -> Result<(), GpuFault> {
         self.device.check()?;
         self.until.check()
-    }
-
-    /// The buffer and checked offset of an access of `len` bytes, or the status that refuses it.
-    fn place(&self, handle: i32, offset: i64, len: u64) -> Result<(&wgpu::Buffer, u64), i32> {
-        let live = self.buffers.find(handle).ok_or(status::HANDLE)?;
-        let Ok(offset) = u64::try_from(offset) else { return Err(status::RANGE) };
-        if !offset.is_multiple_of(4) || !len.is_multiple_of(4) {
-            return Err(status::INVALID);
-        }
-        match offset.checked_add(len) {
-            Some(end) if end <= live.bytes => Ok((&live.buffer, offset)),
-            _ => Err(status::RANGE),
-        }
     }
 
     /// Accounts for `bytes` that the device holds until it has caught up, and makes it catch up when that is much.
@@ -199,27 +169,17 @@ impl GpuSession {
 impl GpuAttempt for GpuSession {
     fn buf_create(&mut self, bytes: i64) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some(bytes) = u64::try_from(bytes).ok().filter(|b| *b > 0 && b.is_multiple_of(4)) else {
-            return Ok(status::INVALID);
+        let bytes = match self.ledger.room(bytes) {
+            Ok(bytes) => bytes,
+            Err(status) => return Ok(status),
         };
-        let slots = BUFFERS.min(self.limits.buffers as usize);
-        let room = self.limits.buffer_bytes.saturating_sub(self.live_bytes);
-        if self.buffers.len() >= slots || bytes > BUFFER_BYTES || bytes > room {
-            return Ok(status::LIMIT);
-        }
         let buffer = self.device.buffer(bytes)?;
-        match self.buffers.insert(Buffer { buffer, bytes }) {
-            Some(handle) => {
-                self.live_bytes += bytes;
-                Ok(handle)
-            }
-            None => Ok(status::LIMIT),
-        }
+        Ok(self.ledger.insert(buffer, bytes))
     }
 
     fn buf_write(&mut self, handle: i32, offset: i64, src: &[u8]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let (buffer, mut offset) = match self.place(handle, offset, src.len() as u64) {
+        let (buffer, mut offset) = match self.ledger.place(handle, offset, src.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
@@ -233,7 +193,7 @@ impl GpuAttempt for GpuSession {
 
     fn buf_read(&mut self, handle: i32, offset: i64, dst: &mut [u8]) -> Result<i32, GpuStop> {
         self.in_time()?;
-        let (buffer, offset) = match self.place(handle, offset, dst.len() as u64) {
+        let (buffer, offset) = match self.ledger.place(handle, offset, dst.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
@@ -253,8 +213,7 @@ impl GpuAttempt for GpuSession {
 
     fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some(gone) = self.buffers.remove(handle) else { return Ok(status::HANDLE) };
-        self.live_bytes -= gone.bytes;
+        let Some(gone) = self.ledger.remove(handle) else { return Ok(status::HANDLE) };
         // wgpu keeps the memory until the work that uses it is done; bound what piles up.
         let bytes = gone.bytes;
         drop(gone);
@@ -264,30 +223,22 @@ impl GpuAttempt for GpuSession {
 
     fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some((index, shader)) = self.shaders.find(name) else { return Ok(status::NO_SHADER) };
-        let total = groups
-            .iter()
-            .try_fold(1u64, |n, g| (*g <= WORKGROUPS_PER_DIMENSION).then(|| n.saturating_mul(u64::from(*g))));
-        if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
-            return Ok(status::LIMIT);
-        }
-        let bound = match bind(shader, &self.buffers, bindings) {
-            Ok(bound) => bound,
+        let admitted = match self.ledger.admit(&self.shaders, name, groups, bindings) {
+            Ok(admitted) => admitted,
             Err(status) => return Ok(status),
         };
-        let (has_trap, has_place) = (shader.has_trap(), shader.has_place());
-        if shader.line_only() && (groups[1] > 1 || groups[2] > 1) {
-            return Ok(status::INVALID);
-        }
-        self.dispatches += 1;
+        let index = admitted.shader;
         // After a trap nobody gets to see what a shader does.
-        if total == Some(0) || self.trapped {
+        if admitted.empty || self.trapped {
             return Ok(status::OK);
         }
+        let (has_trap, has_place) =
+            self.shaders.at(index).map_or((false, false), |shader| (shader.has_trap(), shader.has_place()));
         self.reserve(index)?;
         let trap = self.trap.iter().filter(|_| has_trap).map(|trap| (TRAP_BINDING, trap));
         let place = self.place.iter().filter(|_| has_place).map(|(place, _)| (SLICE_BINDING, place));
-        let all = bound.iter().map(|(binding, buffer)| (*binding, buffer)).chain(trap).chain(place);
+        let given = admitted.bound.iter().filter_map(|(binding, handle)| Some((*binding, self.ledger.find(*handle)?)));
+        let all = given.chain(trap).chain(place);
         let bound = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
         self.run(index, groups, &bound)?;
         Ok(status::OK)
@@ -299,21 +250,20 @@ impl GpuAttempt for GpuSession {
         if self.look_for_trap()? {
             return Err(GpuStop::Trap);
         }
-        let mut hasher = blake3::Hasher::new_derive_key(TRACE_DOMAIN);
+        let mut trace = Trace::new();
         let mut bytes = Vec::new();
-        for (handle, live) in self.buffers.iter() {
-            hasher.update(&handle.to_le_bytes());
-            hasher.update(&live.bytes.to_le_bytes());
+        for (handle, live) in self.ledger.iter() {
+            trace.buffer(handle, live.bytes);
             let mut offset = 0;
             while offset < live.bytes {
                 // At most COPY_BYTES, which fits usize.
                 bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
-                self.device.read(&mut self.staging, (&live.buffer, offset), None, &mut bytes, &self.until)?;
-                hasher.update(&bytes);
+                self.device.read(&mut self.staging, (&live.content, offset), None, &mut bytes, &self.until)?;
+                trace.content(&bytes);
                 offset += bytes.len() as u64;
             }
         }
-        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+        Ok(trace.finish())
     }
 }
 
@@ -331,37 +281,10 @@ impl Drop for GpuSession {
 
 impl std::fmt::Debug for GpuSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GpuSession")
-            .field("buffers", &self.buffers.len())
-            .field("live_bytes", &self.live_bytes)
-            .field("dispatches", &self.dispatches)
-            .finish_non_exhaustive()
+        f.debug_struct("GpuSession").field("ledger", &self.ledger).finish_non_exhaustive()
     }
 }
 
 fn pipeline(compiled: &Compiled, shader: usize) -> Result<&Pipeline, GpuFault> {
     compiled.pipeline(shader).ok_or_else(|| GpuFault::Refused(format!("shader {shader} has no pipeline")))
-}
-
-/// Resolves `given` against what `shader` declares.
-fn bind(shader: &Shader, buffers: &Table<Buffer>, given: &[(u32, i32)]) -> Result<Vec<(u32, wgpu::Buffer)>, i32> {
-    if given.iter().any(|(_, handle)| buffers.find(*handle).is_none()) {
-        return Err(status::HANDLE);
-    }
-    let declared = shader.bindings();
-    if given.len() != declared.len() {
-        return Err(status::INVALID);
-    }
-    let mut bound = Vec::with_capacity(declared.len());
-    for want in declared {
-        let mut at = given.iter().filter(|(index, _)| *index == want.index);
-        let (Some((_, handle)), None) = (at.next(), at.next()) else { return Err(status::INVALID) };
-        let live = buffers.find(*handle).ok_or(status::HANDLE)?;
-        let shared = given.iter().filter(|(_, other)| other == handle).count() > 1;
-        if live.bytes < want.min_bytes || (shared && want.writable) {
-            return Err(status::INVALID);
-        }
-        bound.push((want.index, live.buffer.clone()));
-    }
-    Ok(bound)
 }

@@ -1,7 +1,9 @@
 //! Which WGSL is run: baseline WebGPU compute, storage buffers in group 0, one entry point.
 
+use std::sync::Arc;
+
 use naga::{AddressSpace, Span, StorageAccess, TypeInner};
-use p2c2r_shader::{Class, Finding, Place};
+use p2c2r_shader::{Class, Finding, Place, Reference};
 use p2c2r_signing::ResultClass;
 
 use super::device::contained;
@@ -22,6 +24,8 @@ pub(super) struct Shader {
     has_place: bool,
     asks_total: bool,
     line_only: bool,
+    /// If its kernel claims to be exact.
+    reference: Option<Arc<Reference>>,
 }
 
 /// One storage buffer of a shader.
@@ -57,6 +61,7 @@ impl Shader {
             has_place: sliced.has_place(),
             asks_total: sliced.asks_total(),
             line_only: exact && analysed.line_only(),
+            reference: analysed.reference().filter(|_| exact).cloned(),
             module: sliced.into_module(),
         })
     }
@@ -73,6 +78,7 @@ impl Shader {
             has_place: false,
             asks_total: false,
             line_only: false,
+            reference: None,
         })
     }
 
@@ -103,6 +109,11 @@ impl Shader {
     /// Whether it must be told there how many workgroups the dispatch has.
     pub(super) const fn asks_total(&self) -> bool {
         self.asks_total
+    }
+
+    /// What runs in place of an adapter.
+    pub(super) fn reference(&self) -> Option<&Reference> {
+        self.reference.as_deref()
     }
 
     /// Whether it may be dispatched along x only.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use p2c2r_abi::status;
 use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession};
 
-use crate::bench::{PATIENCE, ROOMY, adapter, filled, module, standard, words};
+use crate::bench::{Backend, PATIENCE, ROOMY, adapter, filled, module, standard, words};
 
 /// Stays within its loop budget and takes long: run over many workgroups it takes lavapipe seconds, whose driver waits for
 /// them when the process ends.
@@ -61,11 +61,11 @@ fn a_deadline_in_the_past_is_a_fault_at_the_first_call() {
 #[test]
 fn an_attempt_that_ends_early_leaves_the_device_to_the_others() {
     let Some(gpu) = adapter() else { return };
-    let mut other = crate::bench::session(gpu, ROOMY);
-    let kept = filled(&mut other, &[5]);
-    let mut s = crate::bench::session(gpu, ROOMY);
-    let buffer = filled(&mut s, &[1; 4096]);
+    let mut other = crate::bench::session(Backend::Adapter(gpu), ROOMY);
+    let kept = filled(&mut *other, &[5]);
+    let mut s = crate::bench::session(Backend::Adapter(gpu), ROOMY);
+    let buffer = filled(&mut *s, &[1; 4096]);
     assert_eq!(s.dispatch(b"double", [64, 1, 1], &[(0, buffer)]), Ok(status::OK));
     drop(s);
-    assert_eq!(words(&mut other, kept, 1), [5]);
+    assert_eq!(words(&mut *other, kept, 1), [5]);
 }

@@ -41,8 +41,16 @@ struct Budget {
     rounds: Handle<GlobalVariable>,
 }
 
-/// `module` rewritten and validated again, and whether it has a trap word.
-pub(crate) fn rewrite(module: &Module, info: &ModuleInfo, barriers: &Barriers) -> Result<(Module, bool), Problem> {
+/// A module that was rewritten and validated again.
+pub(crate) struct Written {
+    pub(crate) module: Module,
+    pub(crate) info: ModuleInfo,
+    /// Whether it has a trap word.
+    pub(crate) has_trap: bool,
+}
+
+/// Rewrites `module` and validates it again.
+pub(crate) fn rewrite(module: &Module, info: &ModuleInfo, barriers: &Barriers) -> Result<Written, Problem> {
     let loops = functions(module)
         .flat_map(|f| statements(&f.body))
         .any(|(statement, _)| matches!(statement, naga::Statement::Loop { .. }));
@@ -59,10 +67,10 @@ pub(crate) fn rewrite(module: &Module, info: &ModuleInfo, barriers: &Barriers) -
         new.function = writer.function(true)?;
     }
     // A failure is a bug of ours, or of naga's; either way the shader is not run.
-    validate(&rewritten).map_err(|error| {
+    let info = validate(&rewritten).map_err(|error| {
         Problem::new(Span::UNDEFINED, format!("rewritten shader is not valid: {}", chain(error.as_inner())))
     })?;
-    Ok((rewritten, loops))
+    Ok(Written { module: rewritten, info, has_trap: loops })
 }
 
 impl Budget {
