@@ -152,6 +152,9 @@ impl GpuWorker {
         after: Duration,
     ) -> Result<GpuLine, HostFault> {
         let found = self.found.as_ref().map_err(|reason| HostFault::Gpu(reason.clone()))?;
+        if !found.info.may_vote_on(module.manifest().result_class) {
+            return Err(HostFault::Gpu("this adapter's floats are not to be relied on".to_owned()));
+        }
         let system = |error: std::io::Error| HostFault::Gpu(format!("system: {error}"));
         let (line, theirs) = Channel::line().map_err(system)?;
         // It holds whatever a guest can move at once.

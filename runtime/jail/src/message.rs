@@ -124,6 +124,7 @@ pub(crate) struct Adapter {
     backend: String,
     software: bool,
     long_loops: bool,
+    unfit_floats: Option<String>,
     numeric_class: Digest,
 }
 
@@ -222,6 +223,7 @@ impl From<&GpuInfo> for Adapter {
             backend: info.backend.clone(),
             software: info.software,
             long_loops: info.long_loops,
+            unfit_floats: info.unfit_floats.clone(),
             numeric_class: info.numeric_class,
         }
     }
@@ -235,6 +237,7 @@ impl From<Adapter> for GpuInfo {
             backend: adapter.backend,
             software: adapter.software,
             long_loops: adapter.long_loops,
+            unfit_floats: adapter.unfit_floats,
             numeric_class: adapter.numeric_class,
         }
     }
