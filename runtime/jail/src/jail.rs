@@ -18,7 +18,7 @@ use crate::confine::Protections;
 use crate::gpu::{GpuLine, GpuWorker};
 use crate::limits::{INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START};
 use crate::memory::{Sealed, Window};
-use crate::message::{About, Blob, Order, Payload, Report, Role, Run};
+use crate::message::{About, Blob, Fault, Order, Payload, Report, Role, Run};
 use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
 
@@ -144,7 +144,7 @@ impl Jail {
         let open = |dir: PathBuf| {
             Cache::open(&dir, about.engine_id, code_id).map_err(|source| JailError::Cache { dir, source })
         };
-        let gpu = GpuWorker::start(config.gpu, &stock);
+        let gpu = GpuWorker::start(config.gpu, config.compile, &stock);
         let cache = config.cache_dir.map(open).transpose()?;
         Ok(Self(Arc::new(Inner {
             workers: config.workers as usize,
@@ -210,6 +210,7 @@ impl Jail {
         if let (Some(cache), Ok(code), false) = (&self.0.cache, &code, from_cache) {
             cache.store(metering, &module.id(), code);
         }
+        self.0.gpu.prepare(&self.0.stock, module, &memory);
         let code = match code {
             Ok(code) => Ok((Sealed::new(&code).map_err(host)?, code.len() as u64)),
             Err(reason) => Err(reason),
@@ -237,12 +238,19 @@ impl Jail {
         let patience = Patience { until, cancel: attempt.cancel.as_ref() };
         let line = match attempt.path {
             PathKind::Cpu => None,
-            PathKind::Gpu => Some(self.0.gpu.attach(&self.0.stock, &kernel.0.module, &kernel.0.memory, &patience)?),
+            PathKind::Gpu => {
+                let (module, memory) = (&kernel.0.module, &kernel.0.memory);
+                Some(self.0.gpu.attach(&self.0.stock, module, memory, &patience, after)?)
+            }
         };
+        let gpu_worker = line.as_ref().map(|line| line.worker);
         let result = bound.attempt(&self.0.blobs, kernel.manifest(), attempt, blobs, line, &patience);
         // Whatever is no report ends the worker: it may still be running.
         let ran = result.map_err(|error| fault(error, after))?;
         place.put_back(bound);
+        if let (Err(Fault::Gpu(_)), Some(worker)) = (&ran, gpu_worker) {
+            self.0.gpu.retire(worker);
+        }
         ran.map_err(|fault| fault.into_host(after))
     }
 
@@ -358,7 +366,7 @@ impl Bound {
         ids: &[BlobId],
         gpu: Option<GpuLine>,
         patience: &Patience<'_>,
-    ) -> Result<Result<Execution, crate::message::Fault>, AskError> {
+    ) -> Result<Result<Execution, Fault>, AskError> {
         let mut memories = Vec::new();
         let mut blobs = Vec::with_capacity(ids.len());
         for (id, bytes) in ids.iter().zip(&attempt.blobs) {

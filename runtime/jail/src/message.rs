@@ -52,7 +52,10 @@ pub(crate) enum Order<'a> {
     /// its line to the GPU worker and the window they share.
     #[serde(borrow)]
     Run(Run<'a>),
-    /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window.
+    /// To a GPU worker: the shaders of a kernel. Descriptor: module (sealed).
+    Prepare { signer: PublicKey, module_bytes: u64 },
+    /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window, and one to
+    /// be closed when the session is over.
     Attach { signer: PublicKey, module_bytes: u64, window_bytes: u64, deadline: Duration },
 }
 
@@ -96,7 +99,7 @@ pub(crate) enum Report<'a> {
     /// Bytes of code in the window, why every run is `BadAbi`, or why the module is not for this host.
     Compiled(Result<Result<u64, String>, String>),
     Loaded(Result<(), String>),
-    /// Whether the session is open.
+    /// Whether the shaders are compiled and the session, if one was asked for, is open.
     Attached(Result<(), Refusal>),
     #[serde(borrow)]
     Ran(Result<Ran<'a>, Fault>),
@@ -121,6 +124,7 @@ pub(crate) struct Adapter {
     backend: String,
     software: bool,
     long_loops: bool,
+    unfit_floats: Option<String>,
     numeric_class: Digest,
 }
 
@@ -219,6 +223,7 @@ impl From<&GpuInfo> for Adapter {
             backend: info.backend.clone(),
             software: info.software,
             long_loops: info.long_loops,
+            unfit_floats: info.unfit_floats.clone(),
             numeric_class: info.numeric_class,
         }
     }
@@ -232,6 +237,7 @@ impl From<Adapter> for GpuInfo {
             backend: adapter.backend,
             software: adapter.software,
             long_loops: adapter.long_loops,
+            unfit_floats: adapter.unfit_floats,
             numeric_class: adapter.numeric_class,
         }
     }
