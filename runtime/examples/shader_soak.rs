@@ -1,5 +1,5 @@
 //! Generated shaders on the CPU reference and the machine's adapter: `shader_soak --count 10000 --seed 0`. Prints how many ended
-//! how and what the first that differ come down to; fails if any does.
+//! how and what the first that differ come down to; fails if any does. With `--hard`, what some drivers are known to get wrong too.
 #![expect(clippy::unwrap_used, reason = "it stops at the first thing that is not as it should be")]
 #![expect(clippy::print_stdout, reason = "what it is for")]
 
@@ -25,14 +25,18 @@ const SHOWN: usize = 5;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let (mut count, mut first) = (1_000u64, 0u64);
+    let (mut count, mut first, mut hard) = (1_000u64, 0u64, false);
     while let Some(name) = arguments.next() {
+        if name == "--hard" {
+            hard = true;
+            continue;
+        }
         let value = arguments.next().and_then(|value| value.parse().ok());
         match (name.as_str(), value) {
             ("--count", Some(value)) => count = value,
             ("--seed", Some(value)) => first = value,
             _ => {
-                eprintln!("usage: shader_soak [--count N] [--seed S]");
+                eprintln!("usage: shader_soak [--count N] [--seed S] [--hard]");
                 return ExitCode::FAILURE;
             }
         }
@@ -57,10 +61,13 @@ fn main() -> ExitCode {
         seed = seeds.end;
         let mut texts = Vec::new();
         for seed in seeds {
-            let text = judges::shader(seed);
+            let text = if hard { judges::hard(seed) } else { judges::shader(seed) };
             match judges::accept(&text.wgsl()) {
                 Ok(()) => texts.push((seed, text)),
                 Err(why) => {
+                    if count == 1 {
+                        println!("{}\n{why}", text.wgsl());
+                    }
                     let why = why.split_once(": ").map_or(why.clone(), |(_, reason)| reason.to_owned());
                     refused.entry(why).or_insert((0, seed)).0 += 1;
                 }
@@ -79,7 +86,7 @@ fn main() -> ExitCode {
                 Judgement::Differs(how) => {
                     println!("seed {seed} differs, {how}");
                     if differ.len() < SHOWN {
-                        println!("{}", judges::shrink(&gpu, text, &inputs).wgsl());
+                        println!("{}", judges::shrink(&gpu, text, &inputs, &how).wgsl());
                     }
                     differ.push(*seed);
                 }

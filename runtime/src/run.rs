@@ -163,6 +163,9 @@ pub(crate) fn open_gpu(kernel: &Kernel, gpu: Option<&Gpu>, path: PathKind, clock
     }
     let refuse = |reason: &str| HostFault::Gpu(reason.to_owned());
     let gpu = gpu.ok_or_else(|| refuse("this sandbox has no adapter"))?;
+    if !gpu.info().may_vote_on(kernel.manifest().result_class) {
+        return Err(refuse("this adapter's floats are not to be relied on"));
+    }
     let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;
     let shaders = kernel.shaders().ok_or_else(|| refuse("the kernel was loaded where there was no adapter"))?;
     let shaders = shaders.as_ref().map_err(|reason| refuse(reason))?;

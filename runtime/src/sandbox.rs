@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use p2c2r_signing::{ClassId, Digest, VerifiedModule};
+use p2c2r_signing::{ClassId, Digest, ResultClass, VerifiedModule};
 
 use crate::attempt::{Attempt, Execution, HostFault, PathKind};
 use crate::cache::Cache;
@@ -268,6 +268,8 @@ impl std::fmt::Debug for Sandbox {
 #[must_use]
 pub fn result_classes(engine_id: &Digest, gpu: Option<&GpuInfo>) -> Vec<(ClassId, PathKind)> {
     let cpu = (class(engine_id, PathKind::Cpu, None), PathKind::Cpu);
+    // The class of an adapter is for its floats.
+    let gpu = gpu.filter(|gpu| gpu.may_vote_on(ResultClass::Device));
     let gpu = gpu.map(|gpu| (class(engine_id, PathKind::Gpu, Some(&gpu.numeric_class)), PathKind::Gpu));
     std::iter::once(cpu).chain(gpu).collect()
 }

@@ -17,7 +17,7 @@ pub struct JailConfig {
     pub cache_dir: Option<PathBuf>,
     /// Attempts that may run at once, at most [`p2c2r_runtime::limits::WORKERS`].
     pub workers: u32,
-    /// Longest time to compile one module. Without a jail compiling cannot be interrupted, and nothing enforces it.
+    /// Longest time to compile one module, and its shaders if that is less than [`crate::limits::GPU_COMPILE`]. Without a jail compiling cannot be interrupted, and nothing enforces it.
     pub compile: Duration,
     /// Whether to look for a GPU.
     pub gpu: GpuPolicy,

@@ -1,20 +1,20 @@
 //! The GPU worker, seen by the supervisor: sessions are opened on it for attempts, and it is replaced when it fails.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use p2c2r_runtime::{GpuInfo, GpuPolicy, HostFault};
-use p2c2r_signing::VerifiedModule;
+use p2c2r_signing::{ModuleId, VerifiedModule};
 
 use crate::channel::Channel;
 use crate::confine::Protections;
 use crate::jail::nonsense;
-use crate::limits::{ATTACH, START};
+use crate::lease::{Lease, Standing, Tenancy};
+use crate::limits::{GPU_COMPILE, RETIRED_WORKERS, SLOW_KERNELS, START};
 use crate::memory::{Sealed, Window};
 use crate::message::{About, Order, Refusal, Report, Role};
-use crate::process::{Patience, Process};
+use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
 
 /// One worker for all attempts, or why there is none.
@@ -22,8 +22,9 @@ use crate::stock::Stock;
 pub(crate) struct GpuWorker {
     role: Role,
     found: Result<Found, String>,
-    /// `None` after it failed, until the next attempt needs one.
-    process: Mutex<Option<Process>>,
+    /// Time to compile the shaders of a kernel.
+    compile: Duration,
+    shift: Mutex<Shift>,
 }
 
 #[derive(Debug)]
@@ -32,16 +33,49 @@ struct Found {
     info: GpuInfo,
 }
 
-/// An attempt's own line to the GPU worker, for its execute worker.
+/// Who works.
+#[derive(Debug, Default)]
+struct Shift {
+    /// `None` after it failed, until somebody needs one.
+    current: Option<Worker>,
+    /// Get no more attempts, and go with the last one they have.
+    retired: Vec<Worker>,
+    /// Workers so far.
+    hired: u64,
+    /// Kernels whose shaders did not compile in time.
+    slow: Vec<ModuleId>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    number: u64,
+    process: Process,
+    leases: Vec<Lease>,
+}
+
+/// An attempt's own line to a GPU worker, for its execute worker. Dropped when the attempt is over.
 #[derive(Debug)]
 pub(crate) struct GpuLine {
     pub(crate) line: OwnedFd,
     pub(crate) window: Window,
+    pub(crate) worker: u64,
+    _tenancy: Tenancy,
+}
+
+/// Why an order was not carried out.
+enum Failure {
+    /// The worker is as good as before, and another would say the same.
+    Refused(String),
+    /// Two workers failed.
+    Worker(String),
+    /// The worker was killed.
+    Late,
 }
 
 impl GpuWorker {
     /// Starts one, if the policy allows, and waits until it has probed its adapter.
-    pub(crate) fn start(policy: GpuPolicy, stock: &Stock) -> Self {
+    pub(crate) fn start(policy: GpuPolicy, compile: Duration, stock: &Stock) -> Self {
+        let compile = compile.min(GPU_COMPILE);
         let role = Role::Gpu { software: policy == GpuPolicy::Auto };
         let started = match policy {
             GpuPolicy::Off => Err("switched off".to_owned()),
@@ -58,11 +92,13 @@ impl GpuWorker {
         match found {
             Ok((process, found)) => {
                 tracing::info!(adapter = found.info.adapter, driver = found.info.driver, "gpu ready");
-                Self { role, found: Ok(found), process: Mutex::new(Some(process)) }
+                let mut shift = Shift::default();
+                shift.current = Some(shift.hire(process));
+                Self { role, found: Ok(found), compile, shift: Mutex::new(shift) }
             }
             Err(reason) => {
                 tracing::info!(reason, "no gpu");
-                Self { role, found: Err(reason), process: Mutex::default() }
+                Self { role, found: Err(reason), compile, shift: Mutex::default() }
             }
         }
     }
@@ -79,69 +115,176 @@ impl GpuWorker {
         self.found.as_ref().ok().map(|found| &found.about.protections)
     }
 
-    /// Opens a session for an attempt. A worker that does not, for a reason of its own, is replaced.
+    /// Has the shaders of a kernel compiled, while no attempt's time runs. A kernel whose shaders take too long gets no
+    /// session until the peer starts anew; other failures show again when one is opened.
+    pub(crate) fn prepare(&self, stock: &Stock, module: &VerifiedModule, memory: &Sealed) {
+        let Ok(found) = &self.found else { return };
+        if module.manifest().gpu.is_none() || module.shaders().next().is_none() {
+            return;
+        }
+        let mut shift = self.shift();
+        if shift.slow.contains(&module.id()) {
+            return;
+        }
+        let order = Order::Prepare { signer: module.signer(), module_bytes: module.bytes().len() as u64 };
+        match self.carry_out(&mut shift, found, stock, &order, &[memory.as_fd()], Instant::now() + self.compile) {
+            Ok(_) => {}
+            Err(Failure::Late) => {
+                tracing::warn!(kernel = %module.id(), "{}", self.too_slow());
+                if shift.slow.len() >= SLOW_KERNELS {
+                    shift.slow.remove(0);
+                }
+                shift.slow.push(module.id());
+            }
+            Err(Failure::Refused(reason) | Failure::Worker(reason)) => {
+                tracing::warn!(kernel = %module.id(), reason, "no gpu path");
+            }
+        }
+    }
+
+    /// Opens a session for an attempt whose time is `after`.
     pub(crate) fn attach(
         &self,
         stock: &Stock,
         module: &VerifiedModule,
         memory: &Sealed,
         patience: &Patience<'_>,
+        after: Duration,
     ) -> Result<GpuLine, HostFault> {
         let found = self.found.as_ref().map_err(|reason| HostFault::Gpu(reason.clone()))?;
-        let (line, window) = shared(module).map_err(|error| HostFault::Gpu(format!("shared memory: {error}")))?;
-        let (line, theirs) = line;
-        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        // A second worker may do what the first could not: the device was lost in between.
-        for last in [false, true] {
-            let mut current = match process.take() {
-                Some(process) => process,
-                None => self.restart(found, stock, patience)?,
+        if !found.info.may_vote_on(module.manifest().result_class) {
+            return Err(HostFault::Gpu("this adapter's floats are not to be relied on".to_owned()));
+        }
+        let system = |error: std::io::Error| HostFault::Gpu(format!("system: {error}"));
+        let (line, theirs) = Channel::line().map_err(system)?;
+        // It holds whatever a guest can move at once.
+        let window = Window::new(module.manifest().limits.memory_bytes).map_err(system)?;
+        let (lease, tenancy, session) = Lease::sign().map_err(system)?;
+        let mut shift = self.shift();
+        if shift.slow.contains(&module.id()) {
+            return Err(HostFault::Gpu(self.too_slow()));
+        }
+        let order = Order::Attach {
+            signer: module.signer(),
+            module_bytes: module.bytes().len() as u64,
+            window_bytes: window.bytes(),
+            deadline: patience.until.saturating_duration_since(Instant::now()),
+        };
+        let descriptors = [memory.as_fd(), theirs.as_fd(), window.as_fd(), session.as_fd()];
+        let until = patience.until.min(Instant::now() + GPU_COMPILE);
+        match self.carry_out(&mut shift, found, stock, &order, &descriptors, until) {
+            Ok(worker) => {
+                worker.leases.push(lease);
+                Ok(GpuLine { line, window, worker: worker.number, _tenancy: tenancy })
+            }
+            Err(_) if Instant::now() >= patience.until => Err(HostFault::Deadline { after }),
+            Err(Failure::Refused(reason) | Failure::Worker(reason)) => Err(HostFault::Gpu(reason)),
+            Err(Failure::Late) => Err(HostFault::Gpu(format!("no session after {} s", GPU_COMPILE.as_secs()))),
+        }
+    }
+
+    /// A session failed for a reason of its worker's: no attempt that comes later shall meet it. Those that it has already
+    /// may end.
+    pub(crate) fn retire(&self, worker: u64) {
+        let mut shift = self.shift();
+        if let Some(old) = shift.current.take_if(|current| current.number == worker) {
+            shift.retired.push(old);
+            shift.clear_out();
+        }
+    }
+
+    /// Gives the order to the worker; if it fails, for a reason of its own, to another: the device may have been lost in
+    /// between. A worker that does not answer in time is killed: nothing else ends a shader compiler.
+    fn carry_out<'a>(
+        &self,
+        shift: &'a mut Shift,
+        found: &Found,
+        stock: &Stock,
+        order: &Order<'_>,
+        descriptors: &[BorrowedFd<'_>],
+        until: Instant,
+    ) -> Result<&'a mut Worker, Failure> {
+        let mut why = String::new();
+        for _ in 0..2 {
+            let mut worker = match shift.at_work(until) {
+                Some(worker) => worker,
+                None => shift.hire(self.restart(found, stock, until).map_err(Failure::Worker)?),
             };
-            let deadline = patience.until.saturating_duration_since(Instant::now());
-            let order = Order::Attach {
-                signer: module.signer(),
-                module_bytes: module.bytes().len() as u64,
-                window_bytes: window.bytes(),
-                deadline,
-            };
-            let until = Instant::now() + deadline.min(ATTACH);
             // Its answer is waited for even if nobody wants it any more: without it the worker is of no use to others.
             let patience = Patience { until, cancel: None };
-            let descriptors = [memory.as_fd(), theirs.as_fd(), window.as_fd()];
-            let attached = current.ask(&order, &descriptors, &patience, |report| match report {
+            let answer = worker.process.ask(order, descriptors, &patience, |report| match report {
                 Report::Attached(attached) => Ok(attached),
                 other => Err(nonsense(&other)),
             });
-            match attached {
-                Ok(Ok(())) => {
-                    *process = Some(current);
-                    return Ok(GpuLine { line, window });
-                }
+            match answer {
+                Ok(Ok(())) => return Ok(shift.current.insert(worker)),
                 Ok(Err(Refusal::Kernel(reason))) => {
-                    *process = Some(current);
-                    return Err(HostFault::Gpu(reason));
+                    shift.current = Some(worker);
+                    return Err(Failure::Refused(reason));
                 }
-                Ok(Err(Refusal::Device(reason))) if last => return Err(HostFault::Gpu(reason)),
-                Err(error) if last => return Err(HostFault::Gpu(error.to_string())),
-                Ok(Err(Refusal::Device(reason))) => tracing::warn!(reason, "gpu worker replaced"),
-                Err(error) => tracing::warn!(%error, "gpu worker replaced"),
+                Err(AskError::Late) => return Err(Failure::Late),
+                Ok(Err(Refusal::Device(reason))) => why = reason,
+                Err(error) => why = error.to_string(),
             }
+            tracing::warn!(why, "gpu worker replaced");
         }
-        Err(HostFault::Gpu("no gpu worker".to_owned()))
+        Err(Failure::Worker(why))
     }
 
     /// Another worker on the same adapter: with another one the result class would be another.
-    fn restart(&self, found: &Found, stock: &Stock, patience: &Patience<'_>) -> Result<Process, HostFault> {
-        let until = patience.until.min(Instant::now() + START);
-        let process = stock.take(self.role, until).map_err(HostFault::Gpu)?;
+    fn restart(&self, found: &Found, stock: &Stock, until: Instant) -> Result<Process, String> {
+        let process = stock.take(self.role, until.min(Instant::now() + START))?;
         if process.about().adapter != found.about.adapter {
-            return Err(HostFault::Gpu("the adapter or its driver changed; restart the peer".to_owned()));
+            return Err("the adapter or its driver changed; restart the peer".to_owned());
         }
         Ok(process)
     }
+
+    fn too_slow(&self) -> String {
+        format!("the kernel's shaders did not compile within {} s", self.compile.as_secs())
+    }
+
+    fn shift(&self) -> MutexGuard<'_, Shift> {
+        self.shift.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Both ends of a line and a window that holds whatever a guest can move at once.
-fn shared(module: &VerifiedModule) -> io::Result<((OwnedFd, OwnedFd), Window)> {
-    Ok((Channel::line()?, Window::new(module.manifest().limits.memory_bytes)?))
+impl Shift {
+    fn hire(&mut self, process: Process) -> Worker {
+        self.hired += 1;
+        Worker { number: self.hired, process, leases: Vec::new() }
+    }
+
+    /// The worker, if it is done with what is over. One that is not, long after, hangs in its driver; it is killed, with
+    /// whatever else it has: it is the same device.
+    fn at_work(&mut self, until: Instant) -> Option<Worker> {
+        self.clear_out();
+        let mut worker = self.current.take()?;
+        if worker.is_in_order(until) {
+            return Some(worker);
+        }
+        tracing::warn!("a gpu worker that does not end a session is replaced");
+        None
+    }
+
+    /// Ends workers that retired and have nothing left to do, or hang, or are too many.
+    fn clear_out(&mut self) {
+        let now = Instant::now();
+        self.retired.retain_mut(|worker| worker.is_in_order(now) && !worker.leases.is_empty());
+        let surplus = self.retired.len().saturating_sub(RETIRED_WORKERS);
+        self.retired.drain(..surplus);
+    }
+}
+
+impl Worker {
+    /// Forgets sessions that are done. False if one should be and is not.
+    fn is_in_order(&mut self, until: Instant) -> bool {
+        let mut in_order = true;
+        self.leases.retain(|lease| {
+            let standing = lease.standing(until);
+            in_order &= standing != Standing::Overdue;
+            standing == Standing::Running
+        });
+        in_order
+    }
 }

@@ -18,7 +18,7 @@ use crate::confine::Protections;
 use crate::gpu::{GpuLine, GpuWorker};
 use crate::limits::{INLINE_BYTES, LOAD, SHARED_BLOB_BYTES, SPARES, START, TOGETHER};
 use crate::memory::{Sealed, Window};
-use crate::message::{About, Order, Payload, Ran, Report, Role, Run};
+use crate::message::{About, Fault, Order, Payload, Ran, Report, Role, Run};
 use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
 
@@ -144,7 +144,7 @@ impl Jail {
         let open = |dir: PathBuf| {
             Cache::open(&dir, about.engine_id, code_id).map_err(|source| JailError::Cache { dir, source })
         };
-        let gpu = GpuWorker::start(config.gpu, &stock);
+        let gpu = GpuWorker::start(config.gpu, config.compile, &stock);
         let cache = config.cache_dir.map(open).transpose()?;
         Ok(Self(Arc::new(Inner {
             workers: config.workers as usize,
@@ -210,6 +210,7 @@ impl Jail {
         if let (Some(cache), Ok(code), false) = (&self.0.cache, &code, from_cache) {
             cache.store(metering, &module.id(), code);
         }
+        self.0.gpu.prepare(&self.0.stock, module, &memory);
         let code = match code {
             Ok(code) => Ok((Sealed::new(&code).map_err(host)?, code.len() as u64)),
             Err(reason) => Err(reason),
@@ -273,14 +274,19 @@ impl Jail {
         let patience = Patience { until, cancel };
         let line = match group {
             [(Attempt { path: PathKind::Gpu, .. }, _)] => {
-                Some(self.0.gpu.attach(&self.0.stock, &kernel.0.module, &kernel.0.memory, &patience)?)
+                let (module, memory) = (&kernel.0.module, &kernel.0.memory);
+                Some(self.0.gpu.attach(&self.0.stock, module, memory, &patience, after)?)
             }
             _ => None,
         };
+        let gpu_worker = line.as_ref().map(|line| line.worker);
         let result = bound.attempts(&self.0.blobs, kernel.manifest(), group, line, &patience);
         // Whatever is no report ends the worker: it may still be running.
         let ran = result.map_err(|error| fault(error, after))?;
         place.put_back(bound);
+        if let (Some(worker), true) = (gpu_worker, ran.iter().any(|ran| matches!(ran, Err(Fault::Gpu(_))))) {
+            self.0.gpu.retire(worker);
+        }
         Ok(ran.into_iter().map(|ran| ran.map_err(|fault| fault.into_host(after))).collect())
     }
 
@@ -395,7 +401,7 @@ impl Bound {
         group: &[(&Attempt, &[BlobId])],
         gpu: Option<GpuLine>,
         patience: &Patience<'_>,
-    ) -> Result<Vec<Result<Execution, crate::message::Fault>>, AskError> {
+    ) -> Result<Vec<Result<Execution, Fault>>, AskError> {
         let (mut memories, mut given, mut runs) = (Vec::new(), Vec::new(), Vec::with_capacity(group.len()));
         for (attempt, ids) in group {
             for (id, bytes) in ids.iter().zip(&attempt.blobs) {

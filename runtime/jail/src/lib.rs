@@ -33,6 +33,8 @@ pub mod jail;
 #[cfg(not(target_os = "linux"))]
 #[path = "inline.rs"]
 pub mod jail;
+#[cfg(target_os = "linux")]
+mod lease;
 pub mod limits;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -49,8 +49,19 @@ pub const SHARED_BLOB_BYTES: u64 = 256 << 20;
 /// Kernels whose shaders a GPU worker keeps compiled.
 pub const GPU_KERNELS: usize = 32;
 
-/// Time a GPU worker has to open a session: it may compile the kernel's shaders first.
-pub const ATTACH: Duration = Duration::from_secs(10);
+/// Time a GPU worker has to compile the shaders of a kernel, and to open a session: with a fresh device it compiles them first.
+/// The raytrace kernel's take lavapipe under a second.
+pub const GPU_COMPILE: Duration = Duration::from_secs(10);
+
+/// Time a GPU worker has to end a session after its attempt; it waits for work that is still running for
+/// [`p2c2r_runtime::gpu::limits::GRACE`] of it. Then it is killed.
+pub const SESSION_END: Duration = Duration::from_secs(1);
+
+/// GPU workers that failed an attempt and may still end the others they have; the oldest is killed past it.
+pub const RETIRED_WORKERS: usize = 2;
+
+/// Kernels remembered because their shaders did not compile in time.
+pub const SLOW_KERNELS: usize = 64;
 
 /// Descriptors a worker may have open.
 pub const OPEN_FILES: u64 = 512;

@@ -59,7 +59,10 @@ pub(crate) enum Order<'a> {
         #[serde(borrow)]
         runs: Vec<Run<'a>>,
     },
-    /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window.
+    /// To a GPU worker: the shaders of a kernel. Descriptor: module (sealed).
+    Prepare { signer: PublicKey, module_bytes: u64 },
+    /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window, and one to
+    /// be closed when the session is over.
     Attach { signer: PublicKey, module_bytes: u64, window_bytes: u64, deadline: Duration },
 }
 
@@ -92,7 +95,7 @@ pub(crate) enum Report<'a> {
     /// Bytes of code in the window, why every run is `BadAbi`, or why the module is not for this host.
     Compiled(Result<Result<u64, String>, String>),
     Loaded(Result<(), String>),
-    /// Whether the session is open.
+    /// Whether the shaders are compiled and the session, if one was asked for, is open.
     Attached(Result<(), Refusal>),
     /// The first of the attempts that were asked for, at least one: as many as a message holds. The rest is to be asked
     /// for again.
@@ -119,6 +122,7 @@ pub(crate) struct Adapter {
     backend: String,
     software: bool,
     long_loops: bool,
+    unfit_floats: Option<String>,
     numeric_class: Digest,
 }
 
@@ -218,6 +222,7 @@ impl From<&GpuInfo> for Adapter {
             backend: info.backend.clone(),
             software: info.software,
             long_loops: info.long_loops,
+            unfit_floats: info.unfit_floats.clone(),
             numeric_class: info.numeric_class,
         }
     }
@@ -231,6 +236,7 @@ impl From<Adapter> for GpuInfo {
             backend: adapter.backend,
             software: adapter.software,
             long_loops: adapter.long_loops,
+            unfit_floats: adapter.unfit_floats,
             numeric_class: adapter.numeric_class,
         }
     }

@@ -78,6 +78,9 @@ pub const RACE_STEPS: u32 = 1 << 18;
 /// Rounds in which bounds of variables may grow before they count as unbounded.
 pub const RACE_ROUNDS: usize = 4;
 
+/// Rounds after that, in each of which at least one more variable is found unbounded; past them all are.
+pub const UNBOUNDED_ROUNDS: usize = 16;
+
 /// Passes over a function before every variable counts as not shared. Each finds at least one more that is not; code that
 /// people write takes three.
 pub const UNIFORM_PASSES: usize = 32;

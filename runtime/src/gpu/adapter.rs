@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use p2c2r_signing::Digest;
+use p2c2r_signing::{Digest, ResultClass};
 
 use super::device::{Abandoned, Device, contained, ready};
 use super::fault::{GpuFault, GpuOpenError};
@@ -31,11 +31,26 @@ pub struct GpuInfo {
     pub backend: String,
     /// Runs on the CPU.
     pub software: bool,
-    /// Loops of 70,000 iterations run to their end. Lavapipe stops at 65,535 without an error.
+    /// Loops of 70,000 iterations run to their end. Lavapipe stops at 65,535 without an error. It may vote all the same: no
+    /// shader runs as many.
     pub long_loops: bool,
+    /// Why it may not vote on `device` results, if so: its floats are not what WGSL allows, or not the same each time.
+    /// Its integers are right, or it would not be open.
+    pub unfit_floats: Option<String>,
     /// Adapters with equal classes computed the same bits for every probe, and are the same model with the same
     /// driver; only inside one class are float results compared.
     pub numeric_class: Digest,
+}
+
+impl GpuInfo {
+    /// Whether results of this class that it computes may be voted on.
+    #[must_use]
+    pub const fn may_vote_on(&self, class: ResultClass) -> bool {
+        match class {
+            ResultClass::Exact => true,
+            ResultClass::Device => self.unfit_floats.is_none(),
+        }
+    }
 }
 
 /// An adapter that passed the probe suite. Cloning is cheap; clones share the device.
@@ -68,20 +83,8 @@ impl Gpu {
     /// driver is the ordinary case of the first.
     pub fn open(options: GpuOptions) -> Result<Self, GpuOpenError> {
         let adapter = select(&options)?;
-        let about = adapter.get_info();
-        let name = about.name.clone();
         let abandoned = Arc::new(Abandoned::default());
-        let device = Device::open(&adapter, fixed_limits(), 1, Arc::clone(&abandoned))
-            .map_err(|reason| GpuOpenError::Device { adapter: name, reason })?;
-        let probed = probe::run(&device, &about.name)?;
-        let info = GpuInfo {
-            numeric_class: class(&about, &probed.words),
-            driver: [about.driver.as_str(), about.driver_info.as_str()].join(" ").trim().to_owned(),
-            backend: about.backend.to_str().to_owned(),
-            software: about.device_type == wgpu::DeviceType::Cpu,
-            long_loops: probed.long_loops,
-            adapter: about.name,
-        };
+        let (device, info) = probed(&adapter, &abandoned)?;
         let inner = Inner {
             options,
             info,
@@ -91,6 +94,17 @@ impl Gpu {
             abandoned,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Every adapter of this machine by name, with what the probe suite makes of it.
+    #[must_use]
+    pub fn survey() -> Vec<(String, Result<GpuInfo, GpuOpenError>)> {
+        let abandoned = Arc::new(Abandoned::default());
+        let survey = |adapter: wgpu::Adapter| {
+            let info = probed(&adapter, &abandoned).map(|(_device, info)| info);
+            (adapter.get_info().name, info)
+        };
+        adapters().into_iter().map(survey).collect()
     }
 
     /// What adapter this is.
@@ -140,7 +154,25 @@ impl std::fmt::Debug for Gpu {
     }
 }
 
-fn select(options: &GpuOptions) -> Result<wgpu::Adapter, GpuOpenError> {
+/// Opens a device and runs the probe suite on it.
+fn probed(adapter: &wgpu::Adapter, abandoned: &Arc<Abandoned>) -> Result<(Device, GpuInfo), GpuOpenError> {
+    let about = adapter.get_info();
+    let device = Device::open(adapter, fixed_limits(), 1, Arc::clone(abandoned))
+        .map_err(|reason| GpuOpenError::Device { adapter: about.name.clone(), reason })?;
+    let probed = probe::run(&device, &about.name)?;
+    let info = GpuInfo {
+        numeric_class: class(&about, &probed.words),
+        driver: [about.driver.as_str(), about.driver_info.as_str()].join(" ").trim().to_owned(),
+        backend: about.backend.to_str().to_owned(),
+        software: about.device_type == wgpu::DeviceType::Cpu,
+        long_loops: probed.long_loops,
+        unfit_floats: probed.floats.err(),
+        adapter: about.name,
+    };
+    Ok((device, info))
+}
+
+fn adapters() -> Vec<wgpu::Adapter> {
     let found = contained(|| {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: BACKENDS,
@@ -149,10 +181,14 @@ fn select(options: &GpuOptions) -> Result<wgpu::Adapter, GpuOpenError> {
         });
         ready(instance.enumerate_adapters(BACKENDS)).unwrap_or_default()
     });
-    let found = found.unwrap_or_else(|panic| {
+    found.unwrap_or_else(|panic| {
         tracing::warn!(panic, "looking for gpu adapters");
         Vec::new()
-    });
+    })
+}
+
+fn select(options: &GpuOptions) -> Result<wgpu::Adapter, GpuOpenError> {
+    let found = adapters();
     let seen = found.len();
     let mut software_hidden = false;
     let mut best: Option<(u8, wgpu::Adapter)> = None;
@@ -195,7 +231,7 @@ fn fixed_limits() -> wgpu::Limits {
 
 /// Digest of everything float results may depend on: model, driver, translator and the bits the probes gave.
 fn class(about: &wgpu::AdapterInfo, words: &[u32]) -> Digest {
-    const DOMAIN: &str = "P2C2R 2026-11-22 gpu numeric class v1";
+    const DOMAIN: &str = "P2C2R 2026-11-23 gpu numeric class v2";
     // Two releases of naga may order float operations differently.
     const TRANSLATOR: &str = "naga 30";
     let mut h = blake3::Hasher::new_derive_key(DOMAIN);
@@ -219,13 +255,19 @@ mod tests {
     use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, attach, manifest, sign_module, verify_module};
 
     use super::*;
-    use crate::gpu::{GpuAttempt, GpuSession};
+    use crate::gpu::{GpuAttempt, GpuSession, Shaders};
 
-    #[test]
-    fn a_lost_device_ends_its_sessions_and_is_replaced() {
+    const ONE: manifest::Gpu =
+        manifest::Gpu { buffers: 1, buffer_bytes: 4, dispatches: 1, workgroups: 1, cpu_path: false };
+
+    /// An adapter, and a shader that writes 7.
+    fn seven() -> Option<(Gpu, Shaders)> {
         let gpu = match Gpu::open(GpuOptions::default()) {
             Ok(gpu) => gpu,
-            Err(error @ GpuOpenError::NoAdapter { .. }) => return eprintln!("SKIPPED: {error}"),
+            Err(error @ GpuOpenError::NoAdapter { .. }) => {
+                eprintln!("SKIPPED: {error}");
+                return None;
+            }
             Err(error) => panic!("{error}"),
         };
         let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u","result_class":"device",
@@ -238,22 +280,64 @@ mod tests {
         let signed = sign_module(&unsigned, &key).unwrap();
         let module = verify_module(signed, &TrustedKeys::from(key.public())).unwrap();
         let shaders = gpu.prepare(&module).unwrap();
+        Some((gpu, shaders))
+    }
 
-        let limits = manifest::Gpu { buffers: 1, buffer_bytes: 4, dispatches: 1, workgroups: 1, cpu_path: false };
-        let open = || GpuSession::new(&gpu, &shaders, &limits, Instant::now() + Duration::from_secs(60)).unwrap();
-        for generation in 1..=3 {
-            let mut session = open();
-            assert_eq!(gpu.device().unwrap().generation(), generation);
+    fn open(gpu: &Gpu, shaders: &Shaders) -> GpuSession {
+        GpuSession::new(gpu, shaders, &ONE, Instant::now() + Duration::from_secs(60)).unwrap()
+    }
+
+    /// Checks that a session of its own computes, on a device of this generation.
+    fn computes(gpu: &Gpu, shaders: &Shaders, generation: u64) {
+        let mut session = open(gpu, shaders);
+        assert_eq!(gpu.device().unwrap().generation(), generation);
+        let buffer = session.buf_create(4).unwrap();
+        assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
+        let mut word = [0; 4];
+        assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
+        assert_eq!(word, [7, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_lost_device_ends_its_sessions_and_is_replaced() {
+        let Some((gpu, shaders)) = seven() else { return };
+        computes(&gpu, &shaders, 1);
+        for generation in 2..=4 {
+            let mut session = open(&gpu, &shaders);
             let buffer = session.buf_create(4).unwrap();
-            assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
-            let mut word = [0; 4];
-            assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
-            assert_eq!(word, [7, 0, 0, 0]);
             gpu.device().unwrap().give_up("pulled out");
             let lost = GpuFault::Lost("pulled out".to_owned());
             assert_eq!(session.buf_create(4), Err(lost.clone()));
-            assert_eq!(session.buf_read(buffer, 0, &mut word), Err(lost.clone().into()));
+            assert_eq!(session.buf_read(buffer, 0, &mut [0; 4]), Err(lost.clone().into()));
             assert_eq!(session.trace(), Err(lost.into()));
+            computes(&gpu, &shaders, generation);
+        }
+    }
+
+    #[test]
+    fn a_device_that_wgpu_reports_as_lost_is_lost() {
+        let Some((gpu, shaders)) = seven() else { return };
+        let mut session = open(&gpu, &shaders);
+        let buffer = session.buf_create(4).unwrap();
+        // The call that finds out may still succeed.
+        let _ = gpu.device().unwrap().guarded(|device, _| {
+            device.destroy();
+            device.poll(wgpu::PollType::Poll)
+        });
+        let lost = session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]);
+        assert!(matches!(&lost, Err(GpuFault::Lost(reason)) if reason.contains("estroyed")), "{lost:?}");
+        computes(&gpu, &shaders, 2);
+    }
+
+    #[test]
+    fn what_fails_one_call_ends_one_attempt() {
+        let Some((gpu, shaders)) = seven() else { return };
+        for fault in [GpuFault::OutOfMemory, GpuFault::Refused("for a test".to_owned())] {
+            let mut session = open(&gpu, &shaders);
+            *gpu.device().unwrap().inject.lock().unwrap() = Some(fault.clone());
+            assert_eq!(session.buf_create(4), Err(fault));
+            drop(session);
+            computes(&gpu, &shaders, 1);
         }
     }
 }

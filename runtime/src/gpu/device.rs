@@ -27,6 +27,9 @@ pub(super) struct Device {
     /// Distinguishes devices of one process; compiled shaders belong to one.
     generation: u64,
     abandoned: Arc<Abandoned>,
+    /// What the next call into wgpu is to end with.
+    #[cfg(test)]
+    pub(super) inject: Mutex<Option<GpuFault>>,
 }
 
 /// Devices whose driver has not finished with them although nobody waits any more.
@@ -77,7 +80,15 @@ impl Device {
             set(&told, format!("{reason:?}: {message}"));
         });
         device.on_uncaptured_error(Arc::new(|error| tracing::error!(%error, "gpu error outside any call")));
-        Ok(Self { open: Some((device, queue)), lost, last: Mutex::default(), generation, abandoned })
+        Ok(Self {
+            open: Some((device, queue)),
+            lost,
+            last: Mutex::default(),
+            generation,
+            abandoned,
+            #[cfg(test)]
+            inject: Mutex::default(),
+        })
     }
 
     pub(super) const fn generation(&self) -> u64 {
@@ -100,6 +111,10 @@ impl Device {
     /// Runs calls into wgpu; whatever they report, or panic with, comes back as a fault.
     pub(super) fn guarded<T>(&self, call: impl FnOnce(&wgpu::Device, &wgpu::Queue) -> T) -> Result<T, GpuFault> {
         self.check()?;
+        #[cfg(test)]
+        if let Some(fault) = self.inject.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(fault);
+        }
         let Some((device, queue)) = &self.open else { return Err(GpuFault::Lost("device is closed".to_owned())) };
         let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
         let scopes = filters.map(|filter| device.push_error_scope(filter));

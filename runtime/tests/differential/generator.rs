@@ -5,7 +5,10 @@ use super::expression::{Scope, Ty, expression, index};
 use super::random::Random;
 
 /// Invocations of a workgroup.
-const SIDES: [u32; 5] = [1, 7, 32, 64, 100];
+const SIDES: [u32; 4] = [8, 32, 64, 128];
+
+/// Those that fill no vector of lavapipe's.
+const UNEVEN_SIDES: [u32; 5] = [1, 7, 20, 60, 100];
 
 /// Words of `words` that an invocation has to itself.
 pub(crate) const OWN_WORDS: u32 = 4;
@@ -50,12 +53,29 @@ var<private> kept: u32 = 3u;
     )
 }
 
+/// What counters of loops grow by: a word of `source` that is 1, which no compiler knows.
+const STEP: &str = "source[63u]";
+
 /// A shader. Equal seeds give equal ones.
 pub(crate) fn shader(seed: u64) -> Text {
+    written(seed, STEP, &SIDES)
+}
+
+/// As [`shader`], with what Mesa 22.3's lavapipe computes wrongly:
+/// - loops that a compiler can count. Where one has several exits it counts wrongly: of `while n < 4u { n += 1u; if n <= zero
+///   { break; } }` it makes one iteration, or more than there are.
+/// - workgroups that fill no vector of 8. With a barrier in a loop, the invocations of the last vector lose what comes after.
+pub(crate) fn hard(seed: u64) -> Text {
+    written(seed, "1u", if seed.is_multiple_of(2) { &SIDES } else { &UNEVEN_SIDES })
+}
+
+fn written(seed: u64, step: &'static str, sides: &[u32]) -> Text {
     let mut random = Random::new(seed);
     let random = &mut random;
-    let side = *random.pick(&SIDES);
-    let mut writer = Writer { random, functions: Vec::new(), names: 0, loops: 0, returns: false, kinds: (0, 0) };
+    let side = *random.pick(sides);
+    // What is large takes drivers long to compile.
+    let arrays = random.chance(1, 4);
+    let mut writer = Writer { random, functions: Vec::new(), names: 0, loops: 0, returns: false, kinds: (0, 0), step };
     writer.kinds = (writer.random.below(6) as usize, writer.random.below(6) as usize);
     let mut signatures = Vec::new();
     for _ in 0..writer.random.below(5) / 2 {
@@ -65,32 +85,27 @@ pub(crate) fn shader(seed: u64) -> Text {
         "@compute @workgroup_size({side})
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32,
         @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {{
-    var grid: array<array<u32, 3>, 5>;
-    var pair: Pair = pairs[id.x];
     var u = source[id.x];
     var s = bitcast<i32>(source[id.x + 17u]);
     var v = vec4<u32>(u, id.x, i, 7u);
     var w = vec3<i32>(s, -1, i32(id.x));
-"
+{}",
+        if arrays { "    var grid: array<array<u32, 3>, 5>;\n    var pair: Pair = pairs[id.x];\n" } else { "" }
     );
-    let variables = [
-        ("u", Ty::U32),
-        ("s", Ty::I32),
-        ("v", Ty::VecU(4)),
-        ("w", Ty::VecI(3)),
-        ("kept", Ty::U32),
-        ("pair.a", Ty::U32),
-    ];
-    let constants =
-        [("id.x", Ty::U32), ("i", Ty::U32), ("group.x", Ty::U32), ("groups.x", Ty::U32), ("pair.b", Ty::VecI(3))];
+    let variables = [("u", Ty::U32), ("s", Ty::I32), ("v", Ty::VecU(4)), ("w", Ty::VecI(3)), ("kept", Ty::U32)];
+    let constants = [("id.x", Ty::U32), ("i", Ty::U32), ("group.x", Ty::U32), ("groups.x", Ty::U32)];
     let named = |names: &[(&str, Ty)]| names.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect::<Vec<_>>();
     let mut scope = Scope {
         variables: named(&variables),
         values: [named(&variables), named(&constants)].concat(),
-        has_arrays: true,
+        has_arrays: arrays,
         has_buffers: true,
         functions: signatures,
     };
+    if arrays {
+        scope.variables.push(("pair.a".to_owned(), Ty::U32));
+        scope.values.push(("pair.b".to_owned(), Ty::VecI(3)));
+    }
     let mut body = writer.phase(&mut scope, 3);
     match writer.random.below(7) {
         0 => body.extend(writer.reduction(&mut scope, side)),
@@ -101,19 +116,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
         _ => writer.returns = true,
     }
     body.extend(writer.phase(&mut scope, 2));
-    for own in 0..OWN_WORDS - 1 {
-        let ty = [Ty::U32, Ty::I32, Ty::VecU(4)][own as usize];
-        let value = expression(writer.random, &scope, ty, EXPRESSION_DEPTH);
-        let value = match ty {
-            Ty::U32 => value,
-            Ty::I32 => format!("bitcast<u32>({value})"),
-            _ => format!("dot({value}, vec4<u32>(1u, 3u, 5u, 7u))"),
-        };
+    for own in 0..OWN_WORDS - 2 {
+        let value = expression(writer.random, &scope, Ty::U32, EXPRESSION_DEPTH);
         body.push(format!("    words[id.x * {OWN_WORDS}u + {own}u] = {value};\n"));
     }
-    let everything = "u ^ bitcast<u32>(s) ^ dot(v, v.yzwx) ^ kept ^ pair.a ^ bitcast<u32>(dot(w, pair.b)) ^ pair.c[1]";
-    body.push(format!("    words[id.x * {OWN_WORDS}u + 3u] = {everything} ^ grid[1][2] ^ grid[4][u % 4u];\n"));
-    body.push("    made[id.x] = Made(pair.a, pair.b.z, pair.b.xy, pair.c, v.z);\n".to_owned());
+    body.push(format!("    words[id.x * {OWN_WORDS}u + 2u] = u ^ bitcast<u32>(s) ^ kept;\n"));
+    body.push(format!("    words[id.x * {OWN_WORDS}u + 3u] = dot(v, v.yzwx) ^ bitcast<u32>(w.x - w.y * 3 + w.z);\n"));
+    if arrays {
+        body.push(
+            "    made[id.x] = Made(pair.a, pair.b.z, pair.b.xy, pair.c, grid[1][2] ^ grid[4][u % 4u]);\n".to_owned(),
+        );
+    }
     Text { head: head(side), functions: writer.functions, start, body, side }
 }
 
@@ -127,6 +140,8 @@ struct Writer<'a> {
     returns: bool,
     /// The atomic operation on `bins`, that on `signed_bins`.
     kinds: (usize, usize),
+    /// What counters grow by.
+    step: &'static str,
 }
 
 const ATOMICS: [&str; 6] = ["atomicAdd", "atomicMax", "atomicMin", "atomicAnd", "atomicOr", "atomicXor"];
@@ -281,17 +296,18 @@ impl Writer<'_> {
         );
         let rest = self.block(scope, 2, 0);
         let condition = expression(self.random, scope, Ty::Bool, 1);
+        let step = self.step;
         scope.values.pop();
         self.loops -= 1;
         match self.random.below(3) {
             0 => format!(
-                "    for (var {counter} = 0u; {counter} < ({bound}) % {most}u; {counter}++) {{\n{body}{leave}{rest}    }}\n"
+                "    for (var {counter} = 0u; {counter} < ({bound}) % {most}u; {counter} += {step}) {{\n{body}{leave}{rest}    }}\n"
             ),
             1 => format!(
-                "    {{\n    var {counter} = 0u;\n    while {counter} < {most}u {{\n    {counter} += 1u;\n{body}{leave}{rest}    }}\n    }}\n"
+                "    {{\n    var {counter} = 0u;\n    while {counter} < {most}u {{\n    {counter} += {step};\n{body}{leave}{rest}    }}\n    }}\n"
             ),
             _ => format!(
-                "    {{\n    var {counter} = 0u;\n    loop {{\n{body}{leave}{rest}    continuing {{\n    {counter} += 1u;\n    \
+                "    {{\n    var {counter} = 0u;\n    loop {{\n{body}{leave}{rest}    continuing {{\n    {counter} += {step};\n    \
                  break if {counter} > {most}u || {condition};\n    }}\n    }}\n    }}\n"
             ),
         }
@@ -332,17 +348,17 @@ impl Writer<'_> {
             index(self.random, scope, u64::from(side), 2),
             expression(self.random, scope, Ty::U32, 2),
         );
-        let (before, after) = (self.block(scope, 2, 1), self.block(scope, 2, 1));
+        let (before, after, step) = (self.block(scope, 2, 1), self.block(scope, 2, 1), self.step);
         vec![format!(
-            "    for (var d = 0u; d < {count}u + (source[3] & 1u); d++) {{\n    tile[i] = ({value}) + d;\n    atomicAdd(&tally, {more});\n{before}    \
+            "    for (var d = 0u; d < {count}u + (source[3] & 1u); d += {step}) {{\n    tile[i] = ({value}) + d;\n    atomicAdd(&tally, {more});\n{before}    \
              workgroupBarrier();\n    s += i32(tile[{at}] % 1000u);\n    u += atomicLoad(&tally);\n{after}    workgroupBarrier();\n    }}\n"
         )]
     }
 
     fn stencil(&mut self, scope: &Scope) -> String {
-        let weight = expression(self.random, scope, Ty::U32, 2);
+        let (weight, step) = (expression(self.random, scope, Ty::U32, 2), self.step);
         format!(
-            "    for (var d = 0u; d < 5u; d++) {{ u += source[id.x + d - 2u] * ({weight}); w.x -= pairs[id.x + d].b.z; }}\n"
+            "    for (var d = 0u; d < 5u; d += {step}) {{ u += source[id.x + d - 2u] * ({weight}); w.x -= pairs[id.x + d].b.z; }}\n"
         )
     }
 

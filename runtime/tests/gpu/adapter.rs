@@ -1,6 +1,7 @@
 //! Opening and naming the adapter.
 
 use p2c2r_runtime::gpu::{Gpu, GpuOpenError, GpuOptions};
+use p2c2r_signing::ResultClass;
 
 use crate::bench::adapter;
 
@@ -22,6 +23,20 @@ fn lavapipe_is_known_for_its_short_loops() {
         assert!(!gpu.info().long_loops, "loops of 70,000 iterations now work: tell the docs");
     } else {
         eprintln!("SKIPPED: adapter is {:?}, not lavapipe", gpu.info().adapter);
+    }
+}
+
+#[test]
+fn the_survey_knows_every_adapter_and_what_it_may_vote_on() {
+    let Some(gpu) = adapter() else { return };
+    let survey = Gpu::survey();
+    let found = survey.iter().find(|(name, _)| *name == gpu.info().adapter).unwrap();
+    let info = found.1.as_ref().unwrap();
+    assert_eq!(info, gpu.info());
+    assert!(info.may_vote_on(ResultClass::Exact));
+    assert_eq!(info.may_vote_on(ResultClass::Device), info.unfit_floats.is_none());
+    if info.software {
+        assert_eq!(info.unfit_floats, None, "lavapipe keeps to WGSL");
     }
 }
 

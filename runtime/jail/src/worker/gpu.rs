@@ -8,7 +8,7 @@ use p2c2r_runtime::engine_id;
 use p2c2r_runtime::gpu::{
     Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, GpuStop, OK, Shaders, Until, limits::COPY_BYTES,
 };
-use p2c2r_signing::ModuleId;
+use p2c2r_signing::{ModuleId, VerifiedModule};
 
 use super::{WorkerError, reason, verified};
 use crate::channel::{Channel, ReceiveError, Received, is_over};
@@ -21,6 +21,13 @@ use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Refusal, Report};
 #[derive(Default)]
 struct Prepared(Vec<(ModuleId, Result<Shaders, String>)>);
 
+/// What an attempt has here.
+struct Seat {
+    line: OwnedFd,
+    window: Window,
+    lease: OwnedFd,
+}
+
 pub(super) fn serve(options: GpuOptions, channel: &mut Channel) -> Result<(), WorkerError> {
     let protections = confine::shut_gpu()?;
     let gpu = Gpu::open(options).map_err(reason);
@@ -29,52 +36,69 @@ pub(super) fn serve(options: GpuOptions, channel: &mut Channel) -> Result<(), Wo
     channel.send(&Report::Ready(about), &[])?;
     let Ok(gpu) = gpu else { return Ok(()) };
     let mut prepared = Prepared::default();
+    let prepare = |module: &VerifiedModule| gpu.prepare(module).map_err(reason);
     loop {
         let Received { message, descriptors } = channel.receive()?;
-        let (Order::Attach { signer, module_bytes, window_bytes, deadline }, Ok([module, line, window])) =
-            (message, <[_; 3]>::try_from(descriptors))
-        else {
-            return Err(WorkerError::Order("not an attempt to serve"));
+        let done = match message {
+            Order::Prepare { signer, module_bytes } => {
+                let [module] = exactly(descriptors)?;
+                verified(&module, module_bytes, signer)
+                    .map_err(Refusal::Kernel)
+                    .and_then(|module| prepared.shaders(module.id(), || prepare(&module)).map(drop))
+            }
+            Order::Attach { signer, module_bytes, window_bytes, deadline } => {
+                let ends = Instant::now() + deadline;
+                let [module, line, window, lease] = exactly(descriptors)?;
+                verified(&module, module_bytes, signer).map_err(Refusal::Kernel).and_then(|module| {
+                    let seat = Seat { line, window: Window::from_parts(window, window_bytes), lease };
+                    let shaders = prepared.shaders(module.id(), || prepare(&module))?;
+                    attach(&gpu, &module, &shaders, seat, ends)
+                })
+            }
+            _ => return Err(WorkerError::Order("not for the gpu")),
         };
-        let ends = Instant::now() + deadline;
-        let attached = verified(&module, module_bytes, signer).map_err(Refusal::Kernel).and_then(|module| {
-            let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
-            let shaders = prepared.shaders(module.id(), || gpu.prepare(&module).map_err(reason));
-            let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
-            let watched = line.try_clone().map_err(|error| device(&error))?;
-            // While a call is answered the line is silent, unless its other end was killed.
-            let until = Until::deadline_or(ends, move || is_over(watched.as_fd()));
-            let session = GpuSession::new(&gpu, &shaders.map_err(Refusal::Kernel)?, &limits, until);
-            let window = Window::from_parts(window, window_bytes);
-            attach(session.map_err(|fault| device(&fault))?, line, window).map_err(|error| device(&error))
-        });
-        channel.send(&Report::Attached(attached), &[])?;
+        channel.send(&Report::Attached(done), &[])?;
     }
 }
 
+fn exactly<const N: usize>(descriptors: Vec<OwnedFd>) -> Result<[OwnedFd; N], WorkerError> {
+    <[_; N]>::try_from(descriptors).map_err(|_wrong| WorkerError::Order("not the descriptors of an attempt"))
+}
+
 impl Prepared {
-    fn shaders(&mut self, id: ModuleId, prepare: impl FnOnce() -> Result<Shaders, String>) -> Result<Shaders, String> {
+    fn shaders(&mut self, id: ModuleId, prepare: impl FnOnce() -> Result<Shaders, String>) -> Result<Shaders, Refusal> {
         let known = self.0.iter().position(|(known, _)| *known == id).map(|at| self.0.remove(at));
         let (_, shaders) = known.unwrap_or_else(|| (id, prepare()));
         if self.0.len() >= GPU_KERNELS {
             drop(self.0.remove(0));
         }
         self.0.push((id, shaders.clone()));
-        shaders
+        shaders.map_err(Refusal::Kernel)
     }
 }
 
-/// Serves the session on a thread of its own, until its line or its deadline ends.
-fn attach(mut session: GpuSession, line: OwnedFd, window: Window) -> std::io::Result<()> {
-    std::thread::Builder::new().name("p2c2r-gpu-attempt".to_owned()).spawn(move || {
-        let mut line = Channel::new(line);
-        while let Ok(reply) = answer(&mut session, &mut line, &window) {
-            if line.send(&reply, &[]).is_err() || matches!(reply, GpuReply::Fault(_)) {
-                return;
-            }
+/// Opens a session and serves it on a thread of its own, until its line or its deadline ends.
+fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, ends: Instant) -> Result<(), Refusal> {
+    let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
+    let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
+    let watched = seat.line.try_clone().map_err(|error| device(&error))?;
+    // While a call is answered the line is silent, unless its other end was killed.
+    let until = Until::deadline_or(ends, move || is_over(watched.as_fd()));
+    let session = GpuSession::new(gpu, shaders, &limits, until).map_err(|fault| device(&fault))?;
+    let thread = std::thread::Builder::new().name("p2c2r-gpu-attempt".to_owned());
+    thread.spawn(move || serve_attempt(session, seat)).map(drop).map_err(|error| device(&error))
+}
+
+fn serve_attempt(mut session: GpuSession, Seat { line, window, lease }: Seat) {
+    let mut line = Channel::new(line);
+    while let Ok(reply) = answer(&mut session, &mut line, &window) {
+        if line.send(&reply, &[]).is_err() || matches!(reply, GpuReply::Fault(_)) {
+            break;
         }
-    })?;
-    Ok(())
+    }
+    drop(session);
+    // Only now: with it the supervisor counts the device as free.
+    drop(lease);
 }
 
 fn answer(session: &mut GpuSession, line: &mut Channel, window: &Window) -> Result<GpuReply, ReceiveError> {
@@ -147,7 +171,7 @@ mod tests {
                 made = true;
                 Err(number.to_string())
             });
-            assert_eq!(shaders.err(), Some(number.to_string()));
+            assert!(matches!(shaders, Err(Refusal::Kernel(why)) if why == number.to_string()));
             made
         };
         assert!((0..GPU_KERNELS).all(&mut ask), "each is made");

@@ -11,7 +11,7 @@ use p2c2r_signing::{Manifest, Outcome, ResultClass, TrapCode, VerifiedModule, ma
 use crate::kit::{config, manifest, run, with_shaders};
 
 /// Enough for software on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A jail with a GPU, or `None` with a reason said.
 fn jail() -> Option<&'static Jail> {
@@ -81,7 +81,7 @@ const DOUBLE: u8 = 0;
 const SPIN: u8 = 1;
 const UNKNOWN: u8 = 2;
 
-fn module() -> VerifiedModule {
+pub(crate) fn module() -> VerifiedModule {
     let double = "@group(0) @binding(0) var<storage, read_write> w: array<u32>;
         @compute @workgroup_size(64) fn main(@builtin(local_invocation_id) id: vec3<u32>) {
             for (var i = id.x; i < arrayLength(&w); i += 64u) { w[i] = w[i] * 2u; }
@@ -93,14 +93,14 @@ fn module() -> VerifiedModule {
     with_shaders(KERNEL, &Manifest { gpu: Some(gpu), result_class: ResultClass::Device, ..manifest() }, &shaders)
 }
 
-fn attempt(which: u8, words: usize) -> Attempt {
+pub(crate) fn attempt(which: u8, words: usize) -> Attempt {
     let input: Vec<u8> = (0..words as u32).flat_map(u32::to_le_bytes).collect();
     let mut seed = [0; 32];
     seed[0] = which;
     Attempt { seed, path: PathKind::Gpu, deadline: PATIENCE, ..Attempt::new(input) }
 }
 
-fn doubles(jail: &Jail, kernel: &JailedKernel) {
+pub(crate) fn doubles(jail: &Jail, kernel: &JailedKernel) {
     let execution = run(jail, kernel, &attempt(DOUBLE, 64)).unwrap();
     assert_eq!(execution.outcome, Outcome::Output, "{:?}", execution.log);
     let (_, doubled) = execution.output.split_at(execution.output.len() - 256);

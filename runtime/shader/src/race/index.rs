@@ -1,6 +1,6 @@
 //! The form of every expression of the entry point, as far as the walk has come.
 
-use crate::limits::RACE_ROUNDS;
+use crate::limits::{RACE_ROUNDS, UNBOUNDED_ROUNDS};
 use naga::valid::FunctionInfo;
 use naga::{
     BinaryOperator, Binding, Block, BuiltIn, EntryPoint, Expression, Function, Handle, Literal, MathFunction, Module,
@@ -77,7 +77,7 @@ impl<'a> Indices<'a> {
             let Some(init) = variable.init else { continue };
             self.most[local.index()] = self.form(init).most();
         }
-        for round in 0..=RACE_ROUNDS {
+        for round in 0..RACE_ROUNDS + UNBOUNDED_ROUNDS {
             for (handle, _) in self.function.expressions.iter() {
                 self.evaluate(handle);
             }
@@ -92,24 +92,21 @@ impl<'a> Indices<'a> {
                     let Some(Root::Local(local)) = root(self.function, *pointer) else { continue };
                     let whole = matches!(self.function.expressions[*pointer], Expression::LocalVariable(_));
                     let most = match value {
-                        Some(value) if whole && round < RACE_ROUNDS => self.of(value).most(),
+                        Some(value) if whole => self.of(value).most(),
                         _ => u64::from(u32::MAX),
                     };
-                    // In the last round only what still grows is unbounded.
-                    let known = self.most[local.index()];
-                    let settled =
-                        round == RACE_ROUNDS && whole && value.is_some_and(|value| self.of(value).most() <= known);
-                    if most > known && !settled {
-                        self.most[local.index()] = most;
+                    if most > self.most[local.index()] {
+                        // What still grows is unbounded; then what depends on it is looked at again.
+                        self.most[local.index()] = if round < RACE_ROUNDS { most } else { u64::from(u32::MAX) };
                         grew = true;
                     }
                 }
             }
+            // Nothing changed since the expressions were evaluated: every assignment is within the bounds.
             if !grew {
                 return;
             }
         }
-        // What depends on a variable that was found unbounded in the last round is not known to be bounded.
         self.most.fill(u64::from(u32::MAX));
     }
 

@@ -139,6 +139,12 @@ struct Touch {
     action: Action,
 }
 
+/// What was open where a loop or `switch` is left before its end, or an iteration of the loop.
+struct Left {
+    is_loop: bool,
+    open: Vec<usize>,
+}
+
 struct Walk<'a> {
     module: &'a Module,
     function: &'a Function,
@@ -151,8 +157,8 @@ struct Walk<'a> {
     open: Vec<usize>,
     /// Uses of buffers.
     storage: Vec<usize>,
-    /// What was open where a loop or `switch` is left before its end; one for each around.
-    left: Vec<Vec<usize>>,
+    /// The loops and `switch`es around.
+    left: Vec<Left>,
     steps: u32,
     races: Races,
 }
@@ -202,31 +208,40 @@ impl Walk<'_> {
             }
             Statement::Switch { cases, .. } => {
                 let before = self.open.clone();
-                self.left.push(Vec::new());
+                self.left.push(Left { is_loop: false, open: Vec::new() });
                 for case in cases {
                     join(&mut self.open, &before);
                     self.block(&case.body);
                     self.indices.forget(&case.body);
                 }
-                join(&mut self.open, &self.left.pop().unwrap_or_default());
+                join(&mut self.open, &self.left.pop().map(|left| left.open).unwrap_or_default());
             }
             Statement::Loop { body, continuing, .. } => {
-                self.left.push(Vec::new());
+                self.left.push(Left { is_loop: true, open: Vec::new() });
                 // The second time for what one iteration does to the next.
                 for _ in 0..2 {
                     self.indices.forget(body);
                     self.indices.forget(continuing);
                     self.block(body);
-                    join(&mut self.open, &self.left.last().cloned().unwrap_or_default());
+                    if let Some(left) = self.left.last() {
+                        join(&mut self.open, &left.open);
+                    }
                     self.block(continuing);
                 }
-                join(&mut self.open, &self.left.pop().unwrap_or_default());
+                join(&mut self.open, &self.left.pop().map(|left| left.open).unwrap_or_default());
                 self.indices.forget(body);
                 self.indices.forget(continuing);
             }
-            Statement::Break | Statement::Continue => {
-                for left in &mut self.left {
-                    join(left, &self.open);
+            // To the end of what is innermost, which is where its `left` is open again.
+            Statement::Break => {
+                if let Some(left) = self.left.last_mut() {
+                    join(&mut left.open, &self.open);
+                }
+            }
+            // To the end of the body of the innermost loop, past any `switch`.
+            Statement::Continue => {
+                if let Some(left) = self.left.iter_mut().rev().find(|left| left.is_loop) {
+                    join(&mut left.open, &self.open);
                 }
             }
             Statement::ControlBarrier(barrier) if barrier.contains(Barrier::WORK_GROUP) => self.open.clear(),
@@ -293,7 +308,8 @@ impl Walk<'_> {
         let meets = |other: &Touch| {
             let apart = || {
                 if in_group {
-                    touch.by.apart_in_group(&other.by)
+                    // Alone, nobody races.
+                    self.invocations == 1 || touch.by.apart_in_group(&other.by)
                 } else {
                     touch.by.apart_in_line(&other.by, self.invocations)
                 }

@@ -83,6 +83,31 @@ fn scans() {
 }
 
 #[test]
+fn loops_and_switches_inside_a_loop_with_barriers() {
+    exact_main(
+        "x[i] = words[id.x];
+         workgroupBarrier();
+         var n = 0u;
+         for (var s = 128u; s > 0u; s >>= 1u) {
+             if i < s { x[i] += x[i + s]; }
+             for (var k = 0u; k < 9u; k++) { if k == words[id.x] { break; } if k == 3u { continue; } n += k; }
+             switch n { case 1u: { if n == words[i] { break; } n = 4u; } default: { n += 1u; } }
+             workgroupBarrier();
+         }
+         out[id.x] = x[0] + n;",
+    );
+    // With one invocation there is nobody to race with.
+    exact(
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+         var<workgroup> x: array<u32, 8>;
+         @compute @workgroup_size(1) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+             for (var k = 0u; k < 8u; k++) { x[k * id.x % 8u] += k; }
+             out[id.x] = x[id.x % 3u];
+         }",
+    );
+}
+
+#[test]
 fn neighbours_in_workgroup_memory() {
     exact_main("x[i] = words[id.x]; workgroupBarrier(); out[id.x] = x[(i + 1u) % 256u] + x[255u - i];");
 }

@@ -145,6 +145,20 @@ fn races_in_workgroup_memory() {
         ("var s = 128u; let old = s; s = 1u;\nif i < old { x[i] += x[i + s]; }", 7),
         // Wraps: invocation 1 reads what invocation 0 writes.
         ("var s = words[0];\nif i < s { x[i] += x[i + s]; }", 7),
+        // Left before the barrier.
+        ("loop { x[i] = words[0];\nif words[1] == 3u { break; }\nworkgroupBarrier(); }\nout[id.x] = x[255u - i];", 9),
+        (
+            "loop { x[i] = words[i];\nif words[1] < 9u { continue; }\nworkgroupBarrier();\ncontinuing { out[id.x] = x[255u - i]; break if words[2] == 1u; } }",
+            9,
+        ),
+        (
+            "loop { x[i] = words[0];\nswitch words[1] { case 1u: { continue; } default: { } }\nworkgroupBarrier();\ncontinuing { out[id.x] = x[255u - i]; break if words[2] == 1u; } }",
+            9,
+        ),
+        (
+            "switch words[0] { case 1u: { x[i] = 1u; if words[1] == 2u { break; }\nworkgroupBarrier(); } default: { } }\nout[id.x] = x[255u - i];",
+            8,
+        ),
         ("x[i] = 1u; storageBarrier();\nout[id.x] = x[255u - i];", 7),
         ("if i == 3u { x[i] = 1u; } else {\n out[id.x] = x[3]; }", 7),
     ] {

@@ -1,0 +1,224 @@
+//! The probe suite: what an adapter must compute right, and how it computes what WGSL leaves open.
+//!
+//! Small on purpose: it runs at every start and takes lavapipe a fifth of a second, so that no verdict is kept for which the driver
+//! may have changed. It catches broken integer paths, capped loops and a change of float behaviour; it does not certify a driver.
+
+mod exact;
+mod float;
+
+use std::time::Instant;
+
+use p2c2r_signing::ResultClass;
+
+use super::device::{Device, Staging};
+use super::fault::{GpuFault, GpuOpenError};
+use super::limits::{LOOP_FUEL, LOOP_ROUNDS, PROBE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING};
+use super::pipeline::Pipeline;
+use super::shader::Shader;
+use super::until::Until;
+
+/// More than the 65,535 at which one known driver stops counting.
+const LONG_LOOP: u32 = 70_000;
+
+/// What the suite found about an adapter whose integers are right.
+pub(super) struct Probed {
+    /// Results that differ between adapters.
+    pub(super) words: Vec<u32>,
+    /// Whether [`LONG_LOOP`] iterations ran.
+    pub(super) long_loops: bool,
+    /// Why floats are not to be relied on, if so.
+    pub(super) floats: Result<(), String>,
+}
+
+/// A shader with what goes in and must come out.
+struct Probe {
+    name: &'static str,
+    wgsl: &'static str,
+    groups: [u32; 3],
+    /// The buffer at binding 0.
+    input: Vec<u32>,
+    /// Those from binding 1 on, before and after.
+    output: Vec<(Vec<u32>, Vec<u32>)>,
+    /// How often it runs, with the same answers.
+    runs: u32,
+}
+
+/// A word that came out wrong.
+#[derive(Debug, PartialEq, Eq)]
+struct Wrong {
+    word: usize,
+    got: u32,
+    want: u32,
+}
+
+/// Runs the suite.
+pub(super) fn run(device: &Device, adapter: &str) -> Result<Probed, GpuOpenError> {
+    let suite = Suite { device, adapter, until: Until::from(Instant::now() + PROBE) };
+    for probe in exact::probes() {
+        suite.check(&probe)?;
+    }
+    suite.loops()?;
+    let (mut words, floats) = suite.floats()?;
+    let counted = suite.own(include_str!("long_loop.wgsl"), &[LONG_LOOP], 1)?;
+    let long_loops = counted == [LONG_LOOP];
+    words.extend(counted);
+    Ok(Probed { words, long_loops, floats })
+}
+
+struct Suite<'a> {
+    device: &'a Device,
+    adapter: &'a str,
+    until: Until,
+}
+
+impl Suite<'_> {
+    /// Runs a probe like a kernel's shader.
+    fn check(&self, probe: &Probe) -> Result<(), GpuOpenError> {
+        let shader = self.parse(probe.wgsl)?;
+        for _ in 0..probe.runs {
+            let before: Vec<_> = probe.output.iter().map(|(before, _)| before.as_slice()).collect();
+            let (got, trapped) = self.compute(&shader, &probe.input, &before, probe.groups)?;
+            self.compare(probe.name, &[u32::from(trapped)], &[0])?;
+            for (got, (_, want)) in got.iter().zip(&probe.output) {
+                self.compare(probe.name, got, want)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every loop runs for as long as its budget lasts, and no longer.
+    fn loops(&self) -> Result<(), GpuOpenError> {
+        const INVOCATIONS: usize = 64;
+        let shader = self.parse(include_str!("loops.wgsl"))?;
+        // The look at the condition that ends a loop is an iteration too.
+        let (iterations, rounds) = (LOOP_FUEL - 1, LOOP_ROUNDS - 1);
+        for (past, inputs) in [
+            (0, [iterations, rounds]),
+            (1, [iterations + 1, rounds]),
+            (1, [iterations, rounds + 1]),
+            (1, [u32::MAX, u32::MAX]),
+        ] {
+            let zeros = vec![0; 2 * INVOCATIONS];
+            let (got, trapped) = self.compute(&shader, &inputs.repeat(INVOCATIONS), &[&zeros], [1, 1, 1])?;
+            self.compare("loop budget", &[u32::from(trapped)], &[past])?;
+            if past == 0 {
+                self.compare("loops", &got.concat(), &inputs.repeat(INVOCATIONS))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The adapter's signature, and whether it is one to rely on: within what WGSL allows, and the same each time.
+    fn floats(&self) -> Result<(Vec<u32>, Result<(), String>), GpuOpenError> {
+        let (inputs, text) = (exact::random_pairs(), include_str!("floats.wgsl"));
+        let flat: Vec<u32> = inputs.iter().flatten().copied().collect();
+        let words = self.own(text, &flat, inputs.len() * float::WORDS)?;
+        let again = self.own(text, &flat, inputs.len() * float::WORDS)?;
+        let judged = if words == again {
+            float::judge(&inputs, &words)
+        } else {
+            Err("the same computation gave other bits the second time".to_owned())
+        };
+        Ok((words, judged))
+    }
+
+    /// What a shader of ours makes of its input, as it is written.
+    fn own(&self, wgsl: &str, input: &[u32], words: usize) -> Result<Vec<u32>, GpuOpenError> {
+        let shader = Shader::own("probe", wgsl).map_err(|e| self.failed(GpuFault::Refused(e.to_string())))?;
+        let (got, _) = self.compute(&shader, input, &[&vec![0; words]], [1, 1, 1])?;
+        Ok(got.concat())
+    }
+
+    fn parse(&self, wgsl: &str) -> Result<Shader, GpuOpenError> {
+        let parsed = Shader::parse("probe", wgsl, ResultClass::Device);
+        parsed.map_err(|e| self.failed(GpuFault::Refused(e.to_string())))
+    }
+
+    /// What `shader` makes of its buffers, and whether it ran out of its budget.
+    fn compute(
+        &self,
+        shader: &Shader,
+        input: &[u32],
+        output: &[&[u32]],
+        groups: [u32; 3],
+    ) -> Result<(Vec<Vec<u32>>, bool), GpuOpenError> {
+        self.try_compute(shader, input, output, groups).map_err(|fault| self.failed(fault))
+    }
+
+    fn try_compute(
+        &self,
+        shader: &Shader,
+        input: &[u32],
+        output: &[&[u32]],
+        groups: [u32; 3],
+    ) -> Result<(Vec<Vec<u32>>, bool), GpuFault> {
+        let device = self.device;
+        let pipeline = Pipeline::new(device, shader)?;
+        let filled = |words: &[u32]| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let buffer = device.buffer(bytes.len() as u64)?;
+            device.write(&buffer, 0, &bytes).map(|()| buffer)
+        };
+        let input = filled(input)?;
+        let buffers = output.iter().map(|words| filled(words)).collect::<Result<Vec<_>, _>>()?;
+        let trap = if shader.has_trap() { Some(device.buffer(4)?) } else { None };
+        let place = if shader.has_place() { Some(device.uniform(u64::from(SLICE_BYTES))?) } else { None };
+        let bound = std::iter::once((0, &input))
+            .chain((1..).zip(&buffers))
+            .chain(trap.iter().map(|trap| (TRAP_BINDING, trap)))
+            .chain(place.iter().map(|place| (SLICE_BINDING, place)));
+        let bound = device.bind(&pipeline.layout, bound)?;
+        device.dispatch(&pipeline.pipeline, &bound, groups, &self.until)?;
+        let mut trapped = false;
+        let mut staging = Staging::default();
+        let mut results = Vec::new();
+        for (buffer, words) in buffers.iter().zip(output) {
+            let mut bytes = vec![0; words.len() * 4];
+            trapped |= device.read(&mut staging, (buffer, 0), trap.as_ref(), &mut bytes, &self.until)?;
+            results.push(bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect());
+        }
+        Ok((results, trapped))
+    }
+
+    fn compare(&self, test: &'static str, got: &[u32], want: &[u32]) -> Result<(), GpuOpenError> {
+        compare(got, want).map_err(|Wrong { word, got, want }| GpuOpenError::WrongAnswer {
+            adapter: self.adapter.to_owned(),
+            test,
+            word,
+            got,
+            want,
+        })
+    }
+
+    fn failed(&self, fault: GpuFault) -> GpuOpenError {
+        GpuOpenError::Probe { adapter: self.adapter.to_owned(), fault }
+    }
+}
+
+fn compare(got: &[u32], want: &[u32]) -> Result<(), Wrong> {
+    match (0..).zip(got.iter().zip(want)).find(|(_, (got, want))| got != want) {
+        Some((word, (got, want))) => Err(Wrong { word, got: *got, want: *want }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wrong_bit_in_any_word_is_found() {
+        for probe in exact::probes() {
+            for (_, want) in &probe.output {
+                assert_eq!(compare(want, want), Ok(()));
+                let mut got = want.clone();
+                for word in (0..want.len()).step_by(want.len() / 64 + 1) {
+                    got[word] ^= 1 << (word % 32);
+                    let wrong = compare(&got, want).unwrap_err();
+                    assert_eq!((wrong.word, wrong.want), (word, want[word]), "{}", probe.name);
+                    got[word] = want[word];
+                }
+            }
+        }
+    }
+}
