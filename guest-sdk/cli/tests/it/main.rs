@@ -3,6 +3,7 @@
 
 mod building;
 mod edges;
+mod linting;
 mod program;
 mod running;
 mod signing;
