@@ -339,6 +339,34 @@ mod tests {
         refused(locals, Some(2), "8192");
     }
 
+    /// Checks that the text with `at` in it is accepted, and refused with one more.
+    fn bound(at: u64, text: impl Fn(u64) -> String) {
+        let parse = |n| Shader::parse("s", &text(n), ResultClass::Device).map(drop);
+        assert_eq!(parse(at), Ok(()), "{at}");
+        assert!(parse(at + 1).is_err(), "{}", at + 1);
+    }
+
+    #[test]
+    fn every_bound_holds_and_one_past_it_does_not() {
+        let main = "@compute @workgroup_size(1) fn main()";
+        bound(u64::from(WORKGROUP_BYTES) / 4, |n| {
+            format!("var<workgroup> w: array<u32, {n}>; {main} {{ w[0] = 1u; }}")
+        });
+        bound(u64::from(LOCAL_BYTES) / 4, |n| format!("var<private> p: array<u32, {n}>; {main} {{ p[0] = 1u; }}"));
+        bound(u64::from(LOCAL_BYTES) / 4, |n| format!("{main} {{ var a: array<u32, {n}>; a[0] = 1u; }}"));
+        bound(BINDINGS as u64, |n| {
+            let buffer = |i| format!("@group(0) @binding({i}) var<storage, read> b{i}: array<u32>; ");
+            (0..n).map(buffer).collect::<String>() + main + " {}"
+        });
+        bound(u64::from(BINDING_INDEX), |n| {
+            format!("@group(0) @binding({n}) var<storage, read> b: array<u32>; {main} {{}}")
+        });
+        bound(u64::from(INVOCATIONS_PER_WORKGROUP), |n| format!("@compute @workgroup_size({n}) fn main() {{}}"));
+        bound(u64::from(WORKGROUP_SIZE_Z), |n| format!("@compute @workgroup_size(1, 1, {n}) fn main() {{}}"));
+        let padded = |n: u64| format!("{main} {{}}{}", " ".repeat(n as usize - main.len() - 3));
+        bound(SHADER_BYTES as u64, padded);
+    }
+
     #[test]
     fn what_needs_a_capability_is_refused() {
         for body in ["let x = subgroupAdd(1u);", "let x = 1lu;", "let x = f16(1.0);"] {

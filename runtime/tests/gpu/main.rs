@@ -8,3 +8,4 @@ mod dispatch;
 mod faults;
 mod loading;
 mod rewritten;
+mod zeroed;
