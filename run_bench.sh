@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds a release and measures it: the network against nats-server, which it installs on Debian if it can, and the sandbox
-# against native code. Arguments go to the benchmark: --only net|sandbox, --json FILE, --rounds N, --help.
+# Builds a release and measures it: the network against nats-server, which it installs on Debian if it can, the sandbox
+# against native code, and its GPU path against bare wgpu. Arguments go to the benchmark: --only net|sandbox|gpu, --json FILE,
+# --rounds N, --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use p2c2r_signing::{Manifest, Outcome, Profile, TraceRoot, TrapCode};
+use p2c2r_signing::{Manifest, Outcome, Profile, ResultClass, TraceRoot, TrapCode};
 use wasmtime::{Instance, Store};
 
 use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
@@ -163,7 +163,7 @@ pub(crate) fn open_gpu(kernel: &Kernel, gpu: Option<&Gpu>, path: PathKind, clock
     }
     let refuse = |reason: &str| HostFault::Gpu(reason.to_owned());
     let gpu = gpu.ok_or_else(|| refuse("this sandbox has no adapter"))?;
-    if !gpu.info().may_vote_on(kernel.manifest().result_class) {
+    if kernel.manifest().result_class == ResultClass::Device && !gpu.info().may_vote_on(ResultClass::Device) {
         return Err(refuse("this adapter's floats are not to be relied on"));
     }
     let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;

@@ -1,8 +1,9 @@
 //! Measures what users of the network wait for, and what the sandbox costs: each value next to its baseline in the same
 //! run, rounds of ours and theirs alternate, and each row is the median over the rounds, because the machine is never
-//! quiet. [`net`] and [`sandbox`] say what is measured.
+//! quiet. [`net`], [`sandbox`] and [`gpu`] say what is measured.
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 
+mod gpu;
 mod net;
 mod row;
 mod sandbox;
@@ -13,7 +14,9 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
-#[command(about = "Benchmarks the network against nats-server, and the sandbox against native code")]
+#[command(
+    about = "Benchmarks the network against nats-server, the sandbox against native code, and its GPU path against bare wgpu"
+)]
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -53,6 +56,8 @@ enum Area {
     Net,
     /// Kernels in the sandbox.
     Sandbox,
+    /// Shaders in the sandbox.
+    Gpu,
 }
 
 #[derive(Subcommand)]
@@ -74,6 +79,9 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     if args.only.is_none_or(|only| only == Area::Sandbox) {
         rows.extend(sandbox::measure(&args)?);
+    }
+    if args.only.is_none_or(|only| only == Area::Gpu) {
+        rows.extend(runtime.block_on(gpu::measure(&args))?);
     }
     if args.only.is_none_or(|only| only == Area::Net) {
         rows.extend(runtime.block_on(net::measure(&args))?);

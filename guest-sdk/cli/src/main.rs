@@ -1,5 +1,5 @@
-//! `p2c2r`, the tool of kernel authors: compile a crate to a kernel, sign it, look at it, and run it in the same
-//! sandbox that peers use. Works on files alone; it never talks to a network.
+//! `p2c2r`, the tool of kernel authors: compile a crate to a kernel, sign it, look at it and its shaders, and run it in the
+//! same sandbox that peers use. Works on files alone; it never talks to a network.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 #![forbid(unsafe_code)]
@@ -35,6 +35,8 @@ enum Verb {
     Verify(verbs::verify::Verify),
     Inspect(verbs::inspect::Inspect),
     Run(verbs::run::Run),
+    Lint(verbs::lint::Lint),
+    Probe(verbs::probe::Probe),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         Verb::Verify(verb) => verb.run(&mut out),
         Verb::Inspect(verb) => verb.run(&mut out),
         Verb::Run(verb) => verb.run(&mut out),
+        Verb::Lint(verb) => verb.run(&mut out),
+        Verb::Probe(verb) => verb.run(&mut out),
     };
     let result = result.and_then(|code| Ok(out.flush().map(|()| code)?));
     match result {

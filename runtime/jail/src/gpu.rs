@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use p2c2r_runtime::{GpuInfo, GpuPolicy, HostFault};
-use p2c2r_signing::{ModuleId, VerifiedModule};
+use p2c2r_signing::{ModuleId, ResultClass, VerifiedModule};
 
 use crate::channel::Channel;
 use crate::confine::Protections;
@@ -152,7 +152,7 @@ impl GpuWorker {
         after: Duration,
     ) -> Result<GpuLine, HostFault> {
         let found = self.found.as_ref().map_err(|reason| HostFault::Gpu(reason.clone()))?;
-        if !found.info.may_vote_on(module.manifest().result_class) {
+        if module.manifest().result_class == ResultClass::Device && !found.info.may_vote_on(ResultClass::Device) {
             return Err(HostFault::Gpu("this adapter's floats are not to be relied on".to_owned()));
         }
         let system = |error: std::io::Error| HostFault::Gpu(format!("system: {error}"));

@@ -122,6 +122,7 @@ pub(crate) struct Adapter {
     backend: String,
     software: bool,
     long_loops: bool,
+    loops_in_turns: bool,
     unfit_floats: Option<String>,
     numeric_class: Digest,
 }
@@ -222,6 +223,7 @@ impl From<&GpuInfo> for Adapter {
             backend: info.backend.clone(),
             software: info.software,
             long_loops: info.long_loops,
+            loops_in_turns: info.loops_in_turns,
             unfit_floats: info.unfit_floats.clone(),
             numeric_class: info.numeric_class,
         }
@@ -236,6 +238,7 @@ impl From<Adapter> for GpuInfo {
             backend: adapter.backend,
             software: adapter.software,
             long_loops: adapter.long_loops,
+            loops_in_turns: adapter.loops_in_turns,
             unfit_floats: adapter.unfit_floats,
             numeric_class: adapter.numeric_class,
         }

@@ -90,6 +90,8 @@ impl Shader {
         let races = race::problems(&module, &info, &barriers);
         problems.extend(races.problems);
         problems.sort_by_key(|problem| problem.span.to_range().map_or(0, |range| range.start));
+        // A vector is a float in more than one expression at one place.
+        problems.dedup_by(|one, other| one.span == other.span && one.reason == other.reason);
         problems.truncate(limits::FINDINGS);
         // What is exact runs anywhere: what is too large for the CPU is not.
         let mut reference = None;

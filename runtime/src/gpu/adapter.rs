@@ -31,9 +31,12 @@ pub struct GpuInfo {
     pub backend: String,
     /// Runs on the CPU.
     pub software: bool,
-    /// Loops of 70,000 iterations run to their end. Lavapipe stops at 65,535 without an error. It may vote all the same: no
-    /// shader runs as many.
+    /// Loops of 70,000 iterations run to their end. Lavapipe stops at 65,535 without an error, which is more than any shader's
+    /// budget.
     pub long_loops: bool,
+    /// Loops run to their end whatever neighbouring invocations do. Lavapipe counts iterations of those it runs in lockstep
+    /// together: where neighbours loop in turns it ends loops that are within their budget.
+    pub loops_in_turns: bool,
     /// Why it may not vote on `device` results, if so: its floats are not what WGSL allows, or not the same each time.
     /// Its integers are right, or it would not be open.
     pub unfit_floats: Option<String>,
@@ -43,11 +46,12 @@ pub struct GpuInfo {
 }
 
 impl GpuInfo {
-    /// Whether results of this class that it computes may be voted on.
+    /// Whether results of this class that it computes may be voted on. For `exact` every probe of integers and loops must be
+    /// right, for `device` its floats must be WGSL's.
     #[must_use]
     pub const fn may_vote_on(&self, class: ResultClass) -> bool {
         match class {
-            ResultClass::Exact => true,
+            ResultClass::Exact => self.loops_in_turns,
             ResultClass::Device => self.unfit_floats.is_none(),
         }
     }
@@ -166,6 +170,7 @@ fn probed(adapter: &wgpu::Adapter, abandoned: &Arc<Abandoned>) -> Result<(Device
         backend: about.backend.to_str().to_owned(),
         software: about.device_type == wgpu::DeviceType::Cpu,
         long_loops: probed.long_loops,
+        loops_in_turns: probed.loops_in_turns,
         unfit_floats: probed.floats.err(),
         adapter: about.name,
     };

@@ -42,7 +42,10 @@ pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
 pub use pipeline::{Shaders, check_shaders};
 pub use reference::ReferenceSession;
 pub use session::GpuSession;
+pub use shader::lint;
 pub use until::Until;
+
+pub use p2c2r_shader::{Class, Finding};
 
 /// The status of a call that did what was asked.
 pub use p2c2r_abi::status::OK;

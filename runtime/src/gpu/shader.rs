@@ -46,14 +46,13 @@ struct Refusal {
 impl Shader {
     /// Parses, analyses, rewrites and reflects `wgsl`, which must be of the class that its kernel claims.
     pub(super) fn parse(name: &str, wgsl: &str, claimed: ResultClass) -> Result<Self, GpuLoadError> {
-        let (analysed, bindings) = analyse(name, wgsl)?;
+        let refused = |finding| refused(name, finding);
+        let (analysed, bindings) = analyse(wgsl).map_err(refused)?;
         let exact = claimed == ResultClass::Exact;
         if exact && analysed.class() != Class::Exact {
             return Err(GpuLoadError::Inexact { shader: name.to_owned(), findings: analysed.findings().to_vec() });
         }
-        let error =
-            |finding: Finding| GpuLoadError::Shader { shader: name.to_owned(), line: None, reason: finding.reason };
-        let sliced = analysed.rewritten().sliced().map_err(error)?;
+        let sliced = analysed.rewritten().sliced().map_err(refused)?;
         Ok(Self {
             name: name.to_owned(),
             bindings,
@@ -68,7 +67,7 @@ impl Shader {
 
     /// A shader of ours, as it is written.
     pub(super) fn own(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
-        let (analysed, bindings) = analyse(name, wgsl)?;
+        let (analysed, bindings) = analyse(wgsl).map_err(|finding| refused(name, finding))?;
         let module = analysed.module().clone();
         Ok(Self {
             name: name.to_owned(),
@@ -122,23 +121,33 @@ impl Shader {
     }
 }
 
-fn analyse(name: &str, wgsl: &str) -> Result<(p2c2r_shader::Shader, Vec<Binding>), GpuLoadError> {
-    let error = |Finding { place, reason }: Finding| GpuLoadError::Shader {
-        shader: name.to_owned(),
-        line: place.map(|Place { line, column }| (line, column)),
-        reason,
-    };
+/// What every peer makes of the text of a shader: where its results compare, and why not everywhere.
+///
+/// # Errors
+/// The [`Finding`] for which it is run nowhere.
+pub fn lint(wgsl: &str) -> Result<(Class, Vec<Finding>), Finding> {
+    let (analysed, _bindings) = analyse(wgsl)?;
+    analysed.rewritten().sliced()?;
+    Ok((analysed.class(), analysed.findings().to_vec()))
+}
+
+fn analyse(wgsl: &str) -> Result<(p2c2r_shader::Shader, Vec<Binding>), Finding> {
     // naga is written not to panic; this is for the day it does.
     let analysed = contained(|| p2c2r_shader::Shader::parse(wgsl));
-    let analysed = analysed.unwrap_or_else(|reason| Err(Finding { place: None, reason })).map_err(error)?;
+    let analysed = analysed.unwrap_or_else(|reason| Err(Finding { place: None, reason }))?;
     let reflected = contained(|| reflect(analysed.module()));
     let reflected = reflected.unwrap_or_else(|panic| Err(Refusal { reason: panic, span: None }));
     let bindings = reflected.map_err(|refusal| {
         let at = refusal.span.filter(Span::is_defined).map(|span| span.location(wgsl));
         let place = at.map(|at| Place { line: at.line_number, column: at.line_position });
-        error(Finding { place, reason: refusal.reason })
+        Finding { place, reason: refusal.reason }
     })?;
     Ok((analysed, bindings))
+}
+
+fn refused(shader: &str, Finding { place, reason }: Finding) -> GpuLoadError {
+    let line = place.map(|Place { line, column }| (line, column));
+    GpuLoadError::Shader { shader: shader.to_owned(), line, reason }
 }
 
 fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
@@ -328,6 +337,34 @@ mod tests {
         refused("@compute @workgroup_size(1, 1, 65) fn main() { }", None, "65");
         let locals = "@compute @workgroup_size(1) fn main() {\n var a: array<u32, 3000>;\n a[0] = 1u;\n}";
         refused(locals, Some(2), "8192");
+    }
+
+    /// Checks that the text with `at` in it is accepted, and refused with one more.
+    fn bound(at: u64, text: impl Fn(u64) -> String) {
+        let parse = |n| Shader::parse("s", &text(n), ResultClass::Device).map(drop);
+        assert_eq!(parse(at), Ok(()), "{at}");
+        assert!(parse(at + 1).is_err(), "{}", at + 1);
+    }
+
+    #[test]
+    fn every_bound_holds_and_one_past_it_does_not() {
+        let main = "@compute @workgroup_size(1) fn main()";
+        bound(u64::from(WORKGROUP_BYTES) / 4, |n| {
+            format!("var<workgroup> w: array<u32, {n}>; {main} {{ w[0] = 1u; }}")
+        });
+        bound(u64::from(LOCAL_BYTES) / 4, |n| format!("var<private> p: array<u32, {n}>; {main} {{ p[0] = 1u; }}"));
+        bound(u64::from(LOCAL_BYTES) / 4, |n| format!("{main} {{ var a: array<u32, {n}>; a[0] = 1u; }}"));
+        bound(BINDINGS as u64, |n| {
+            let buffer = |i| format!("@group(0) @binding({i}) var<storage, read> b{i}: array<u32>; ");
+            (0..n).map(buffer).collect::<String>() + main + " {}"
+        });
+        bound(u64::from(BINDING_INDEX), |n| {
+            format!("@group(0) @binding({n}) var<storage, read> b: array<u32>; {main} {{}}")
+        });
+        bound(u64::from(INVOCATIONS_PER_WORKGROUP), |n| format!("@compute @workgroup_size({n}) fn main() {{}}"));
+        bound(u64::from(WORKGROUP_SIZE_Z), |n| format!("@compute @workgroup_size(1, 1, {n}) fn main() {{}}"));
+        let padded = |n: u64| format!("{main} {{}}{}", " ".repeat(n as usize - main.len() - 3));
+        bound(SHADER_BYTES as u64, padded);
     }
 
     #[test]

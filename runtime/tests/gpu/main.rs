@@ -9,6 +9,7 @@ mod dispatch;
 mod faults;
 mod loading;
 mod rewritten;
+mod zeroed;
 
 #[path = "../differential/mod.rs"]
 #[allow(dead_code, reason = "the soak takes more of it")]

@@ -5,29 +5,29 @@ use std::time::{Duration, Instant};
 use crate::row::median;
 
 /// Runs `work` and takes the time.
-pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let started = Instant::now();
     let done = work();
     (done, started.elapsed())
 }
 
 /// Milliseconds.
-pub(super) fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// Microseconds.
-pub(super) fn us(time: Duration) -> f64 {
+pub(crate) fn us(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
 /// The middle of what was measured.
-pub(super) fn middle(values: &[f64]) -> f64 {
+pub(crate) fn middle(values: &[f64]) -> f64 {
     median(values.to_vec()).unwrap_or(f64::NAN)
 }
 
 /// The geometric mean.
-pub(super) fn geomean(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn geomean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value.ln(), count + 1.0));
     (sum / count).exp()
 }

@@ -2,8 +2,8 @@
 //! kernel runs.
 
 mod calls;
-mod measure;
-mod signed;
+pub(crate) mod measure;
+pub(crate) mod signed;
 mod speed;
 mod starts;
 mod workload;

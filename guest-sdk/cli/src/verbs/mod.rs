@@ -3,6 +3,8 @@
 pub(crate) mod build;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod lint;
+pub(crate) mod probe;
 pub(crate) mod run;
 pub(crate) mod sign;
 pub(crate) mod verify;

@@ -6,6 +6,7 @@ mod building;
 mod device;
 mod edges;
 mod kernels;
+mod linting;
 mod program;
 mod running;
 mod shaders;

@@ -20,12 +20,19 @@ use super::until::Until;
 /// More than the 65,535 at which one known driver stops counting.
 const LONG_LOOP: u32 = 70_000;
 
+/// Neighbours that loop one after the other, and their iterations: within the budget of each, with what is around it.
+const TURNS: u32 = 8;
+const TURN: u32 = 50_000;
+const _: () = assert!(TURN + TURNS + 2 < LOOP_FUEL && TURN * TURNS > LONG_LOOP);
+
 /// What the suite found about an adapter whose integers are right.
 pub(super) struct Probed {
     /// Results that differ between adapters.
     pub(super) words: Vec<u32>,
     /// Whether [`LONG_LOOP`] iterations ran.
     pub(super) long_loops: bool,
+    /// Whether a loop runs to its end whatever its neighbours do.
+    pub(super) loops_in_turns: bool,
     /// Why floats are not to be relied on, if so.
     pub(super) floats: Result<(), String>,
 }
@@ -62,7 +69,10 @@ pub(super) fn run(device: &Device, adapter: &str) -> Result<Probed, GpuOpenError
     let counted = suite.own(include_str!("long_loop.wgsl"), &[LONG_LOOP], 1)?;
     let long_loops = counted == [LONG_LOOP];
     words.extend(counted);
-    Ok(Probed { words, long_loops, floats })
+    let turns = suite.turns()?;
+    let loops_in_turns = turns.iter().all(|count| *count == TURN);
+    words.extend(turns);
+    Ok(Probed { words, long_loops, loops_in_turns, floats })
 }
 
 struct Suite<'a> {
@@ -106,6 +116,14 @@ impl Suite<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How often each invocation went round a loop that its neighbours go round before and after it.
+    fn turns(&self) -> Result<Vec<u32>, GpuOpenError> {
+        let shader = self.parse(include_str!("turns.wgsl"))?;
+        let (got, trapped) = self.compute(&shader, &[TURNS, TURN], &[&[0; 64]], [1, 1, 1])?;
+        self.compare("loops in turns", &[u32::from(trapped)], &[0])?;
+        Ok(got.concat())
     }
 
     /// The adapter's signature, and whether it is one to rely on: within what WGSL allows, and the same each time.
