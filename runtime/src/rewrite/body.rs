@@ -2,19 +2,21 @@
 //!
 //! wasmparser's own validator goes along, so types, heights and what `unreachable` does to both are its business.
 
+use std::collections::HashSet;
+
 use wasmparser::{
     BlockType, FrameKind, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType,
     ValidatorResources, WasmModuleResources,
 };
 
 use super::Refusal;
-use super::float::role;
-use super::values::{Canon, Value, Values};
+use super::float::{Role, role};
+use super::values::{Canon, Signature, Value, Values};
 use crate::limits::{FRAME_SLOTS, STACK_SLOTS};
 
 /// What was found in a function.
 pub(super) struct Body {
-    /// What to canonicalise, ordered by place.
+    /// What to canonicalise, ordered by place; known when all functions were read.
     pub(super) canon: Vec<Canon>,
     /// All calls, ordered by place.
     pub(super) calls: Vec<Call>,
@@ -43,29 +45,42 @@ pub(super) enum Target {
     OfType(u32),
 }
 
-/// Reads a function. `allocations` are handed on from one function to the next.
+/// What is handed on from one function to the next.
+pub(super) struct Reader {
+    /// Functions that others than direct calls reach: exported, in a table, or the start function.
+    pub(super) open: HashSet<u32>,
+    /// Functions the module imports.
+    pub(super) imported: u32,
+    pub(super) values: Values,
+    pub(super) allocations: FuncValidatorAllocations,
+}
+
+/// Reads the next function.
 ///
 /// # Errors
 /// If it is not valid, or its frame alone is larger than the stack may be.
 pub(super) fn read(
     function: FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
-    allocations: &mut FuncValidatorAllocations,
+    reader: &mut Reader,
 ) -> Result<Body, Refusal> {
-    let ty = function.ty;
-    let validator = function.into_validator(std::mem::take(allocations));
+    let (ty, index) = (function.ty, function.index);
+    let validator = function.into_validator(std::mem::take(&mut reader.allocations));
+    let signature = reader.signature(index, validator.resources());
+    let result = signature.as_ref().and_then(|signature| signature.result);
+    reader.values.begin(signature);
     let parameters = validator.resources().sub_type_at(ty).map_or(&[][..], |ty| ty.unwrap_func().params());
     let parameter_slots = parameters.iter().map(|ty| slots(*ty)).sum();
     let parameters = parameters.len() as u32;
     let mut walk = Walk {
         validator,
+        reader,
         parameters,
         frame_slots: 0,
         stack: Vec::new(),
         height_slots: 0,
         max_slots: 0,
-        frames: vec![Frame::exact()],
-        values: Values::new(),
+        frames: vec![Frame { joint: result, is_loop: false }],
         calls: Vec::new(),
         references: Vec::new(),
     };
@@ -90,15 +105,30 @@ pub(super) fn read(
     }
     operators.finish()?;
 
-    let Walk { validator, values, calls, references, frame_slots, max_slots, .. } = walk;
+    let Walk { validator, reader, calls, references, frame_slots, max_slots, .. } = walk;
     let locals = validator.len_locals();
-    *allocations = validator.into_allocations();
+    reader.allocations = validator.into_allocations();
     let slots = frame_slots + max_slots;
-    Ok(Body { canon: values.solve(), calls, slots, locals, references })
+    Ok(Body { canon: Vec::new(), calls, slots, locals, references })
 }
 
-struct Walk {
+impl Reader {
+    /// What crosses the edge of a function, if only direct calls do.
+    fn signature(&mut self, index: u32, resources: &ValidatorResources) -> Option<Signature> {
+        if index < self.imported || self.open.contains(&index) {
+            return None;
+        }
+        let ty = resources.sub_type_at_id(resources.type_id_of_function(index)?).unwrap_func();
+        Some(self.values.signature(index, || {
+            let parameters = ty.params().iter().map(|ty| is_float(*ty)).collect();
+            (parameters, matches!(ty.results(), [ty] if is_float(*ty)))
+        }))
+    }
+}
+
+struct Walk<'a> {
     validator: FuncValidator<ValidatorResources>,
+    reader: &'a mut Reader,
     parameters: u32,
     /// Of the frame without the operand stack.
     frame_slots: u32,
@@ -108,7 +138,6 @@ struct Walk {
     max_slots: u32,
     /// As high as the validator's own control stack.
     frames: Vec<Frame>,
-    values: Values,
     calls: Vec<Call>,
     references: Vec<u32>,
 }
@@ -137,13 +166,7 @@ struct Place {
     end: u32,
 }
 
-impl Frame {
-    const fn exact() -> Self {
-        Self { joint: None, is_loop: false }
-    }
-}
-
-impl Walk {
+impl Walk<'_> {
     fn step(&mut self, operator: &Operator<'_>, place: Place) -> Result<(), Refusal> {
         use Operator as O;
 
@@ -154,7 +177,7 @@ impl Walk {
         match operator {
             O::Block { blockty } | O::Loop { blockty } | O::If { blockty } => {
                 self.take_exact(pops);
-                let joint = self.has_one_float(*blockty).then(|| self.values.joint());
+                let joint = self.has_one_float(*blockty).then(|| self.reader.values.joint());
                 self.frames.push(Frame { joint, is_loop: matches!(operator, O::Loop { .. }) });
                 self.accept(operator, place, &[])
             }
@@ -167,16 +190,23 @@ impl Walk {
                 let joint = self.frames.pop().and_then(|frame| frame.joint);
                 let kind = self.validator.get_control_frame(0).map(|frame| frame.kind);
                 self.take_into(joint, pops);
-                let Some(joint) = joint else { return self.accept(operator, place, &[]) };
+                // The end of the function is no place to put its result right.
+                let Some(joint) = joint.filter(|_| !self.frames.is_empty()) else {
+                    return self.accept(operator, place, &[]);
+                };
                 if kind == Some(FrameKind::If) {
                     // There is no `else`, so the result may be the parameter.
-                    self.values.flow(Values::EXACT, joint);
+                    self.reader.values.flow(Values::EXACT, joint);
                 }
-                self.values.place(joint, place.end);
+                self.reader.values.place(joint, place.end);
                 self.accept(operator, place, &[joint])
             }
             O::Br { relative_depth } => {
                 self.branch(*relative_depth, pops);
+                self.accept(operator, place, &[])
+            }
+            O::Return => {
+                self.branch(self.frames.len().saturating_sub(1) as u32, pops);
                 self.accept(operator, place, &[])
             }
             O::BrIf { relative_depth } => {
@@ -198,9 +228,9 @@ impl Walk {
                     false => Values::EXACT,
                     true => {
                         let local = self.local(*local_index);
-                        let value = self.values.joint();
-                        self.values.place(value, place.end);
-                        self.values.flow(local, value);
+                        let value = self.reader.values.joint();
+                        self.reader.values.place(value, place.end);
+                        self.reader.values.flow(local, value);
                         value
                     }
                 };
@@ -210,7 +240,7 @@ impl Walk {
                 let value = self.pop();
                 if self.is_float_local(*local_index) {
                     let local = self.local(*local_index);
-                    self.values.flow(value, local);
+                    self.reader.values.flow(value, local);
                 }
                 let stays = matches!(operator, O::LocalTee { .. });
                 self.accept(operator, place, &[value][..usize::from(stays)])
@@ -225,25 +255,58 @@ impl Walk {
                 let value = if (a, b) == (Values::EXACT, Values::EXACT) {
                     Values::EXACT
                 } else {
-                    let value = self.values.joint();
-                    self.values.place(value, place.end);
-                    self.values.flow(a, value);
-                    self.values.flow(b, value);
+                    let value = self.reader.values.joint();
+                    self.reader.values.place(value, place.end);
+                    self.reader.values.flow(a, value);
+                    self.reader.values.flow(b, value);
                     value
                 };
                 self.accept(operator, place, &[value])
             }
+            O::Call { function_index } => {
+                self.note(operator, place);
+                let signature = self.reader.signature(*function_index, self.validator.resources());
+                let Signature { parameters, result } = signature.unwrap_or_default();
+                for index in (0..pops as usize).rev() {
+                    let value = self.pop();
+                    match parameters.get(index).copied().flatten() {
+                        Some(parameter) => self.reader.values.flow(value, parameter),
+                        None => self.reader.values.demand(value, None),
+                    }
+                }
+                let Some(result) = result else { return self.accept(operator, place, &[]) };
+                let value = self.reader.values.joint();
+                self.reader.values.place(value, place.end);
+                self.reader.values.flow(result, value);
+                self.accept(operator, place, &[value])
+            }
             _ => {
                 self.note(operator, place);
-                let Some(role) = role(operator) else {
-                    self.take_exact(pops);
-                    return self.accept(operator, place, &[]);
+                let value = match role(operator) {
+                    None => {
+                        self.take_exact(pops);
+                        return self.accept(operator, place, &[]);
+                    }
+                    Some(Role::Computes { takes, gives }) => {
+                        for _ in 0..pops {
+                            let value = self.pop();
+                            self.reader.values.demand(value, takes);
+                        }
+                        self.reader.values.produced(gives, place.end)
+                    }
+                    Some(Role::Moves(ways)) => {
+                        let moved = self.reader.values.joint();
+                        self.reader.values.place(moved, place.end);
+                        for way in ways.iter().rev() {
+                            let value = self.pop();
+                            match way {
+                                Some(via) => self.reader.values.move_bits(value, moved, *via),
+                                None => self.reader.values.demand(value, None),
+                            }
+                        }
+                        moved
+                    }
                 };
-                for _ in 0..pops {
-                    let value = self.pop();
-                    self.values.demand(value, role.takes);
-                }
-                let value = self.values.produced(role.gives, place.end);
                 self.accept(operator, place, &[value])
             }
         }
@@ -292,9 +355,9 @@ impl Walk {
         let from = self.floor().max(self.stack.len().saturating_sub(operands as usize));
         for entry in &mut self.stack[from..] {
             match joint {
-                Some(joint) => self.values.flow(entry.value, joint),
+                Some(joint) => self.reader.values.flow(entry.value, joint),
                 None => {
-                    self.values.demand(entry.value, None);
+                    self.reader.values.demand(entry.value, None);
                     // It is exact from where it arose; the next branch need not ask again.
                     entry.value = Values::EXACT;
                 }
@@ -308,7 +371,7 @@ impl Walk {
             None => self.take_exact(results),
             Some(joint) => {
                 let value = self.pop();
-                self.values.flow(value, joint);
+                self.reader.values.flow(value, joint);
             }
         }
     }
@@ -316,7 +379,7 @@ impl Walk {
     fn take_exact(&mut self, operands: u32) {
         for _ in 0..operands {
             let value = self.pop();
-            self.values.demand(value, None);
+            self.reader.values.demand(value, None);
         }
     }
 
@@ -340,7 +403,7 @@ impl Walk {
     }
 
     fn local(&mut self, index: u32) -> Value {
-        self.values.local(index, index < self.parameters)
+        self.reader.values.local(index, index < self.parameters)
     }
 
     fn is_float_local(&self, index: u32) -> bool {

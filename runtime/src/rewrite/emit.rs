@@ -238,8 +238,9 @@ fn canonicalise(sink: &mut InstructionSink<'_>, lanes: Lanes, scratch: u32) {
     };
     sink.local_get(scratch).local_get(scratch);
     match lanes {
-        Lanes::F32 => sink.f32_eq().select(),
-        Lanes::F64 => sink.f64_eq().select(),
+        // Not `eq`, which is two branches on x86-64.
+        Lanes::F32 => sink.f32_ge().select(),
+        Lanes::F64 => sink.f64_ge().select(),
         Lanes::F32x4 => sink.f32x4_eq().v128_bitselect(),
         Lanes::F64x2 => sink.f64x2_eq().v128_bitselect(),
     };

@@ -14,34 +14,82 @@ pub(super) enum Lanes {
     F64x2,
 }
 
-/// What is known about the bits of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bits {
-    /// Not a NaN, or the canonical one: canonicalising changes nothing, however the value is divided.
-    Plain,
-    /// If it is a NaN, hardware chose the bits.
-    Dirty(Lanes),
-    /// Specified to the last bit, payloads of NaNs included: canonicalising could be noticed.
-    Exact,
+/// What is known about the bits of a value. The default is a value that is no NaN, however it is divided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Bits {
+    /// Some of them may be specified to the last bit, payloads of NaNs included: canonicalising it could be noticed.
+    exact: bool,
+    /// In which divisions it may have NaNs whose bits hardware chose: a bit each.
+    dirt: u8,
 }
 
-/// An instruction that looks at its float operands only as numbers.
+/// How bits get from a value into another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// All of them, unchanged.
+    Same,
+    /// In whole lanes, from one division to another.
+    Lanes(Lanes, Lanes),
+    /// A NaN stays a NaN, but not the same.
+    Changed,
+}
+
+/// What an instruction does with its float operands and result.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Role {
-    /// Operands of this kind may be dirty.
-    pub(super) takes: Option<Lanes>,
-    /// What is known about the result.
-    pub(super) gives: Bits,
+pub(super) enum Role {
+    /// Looks at its operands only as numbers, of this kind.
+    Computes { takes: Option<Lanes>, gives: Bits },
+    /// The result has the bits of its operands. They are in the order in which they are pushed; those without a way see
+    /// every bit.
+    Moves(&'static [Option<Via>]),
+}
+
+impl Lanes {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
 }
 
 impl Bits {
-    /// What is known about a value that may be either.
-    pub(super) fn join(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Plain, bits) | (bits, Self::Plain) => bits,
-            (Self::Dirty(a), Self::Dirty(b)) if a == b => self,
-            _ => Self::Exact,
+    pub(super) const PLAIN: Self = Self { exact: false, dirt: 0 };
+    pub(super) const EXACT: Self = Self { exact: true, dirt: 0 };
+
+    pub(super) const fn dirty(lanes: Lanes) -> Self {
+        Self { exact: false, dirt: lanes.bit() }
+    }
+
+    /// What is known about a value that may be either. Dirt of two kinds cannot be told apart any more: the lanes of one would
+    /// be damaged by canonicalising those of the other.
+    pub(super) const fn join(self, other: Self) -> Self {
+        let dirt = self.dirt | other.dirt;
+        Self { exact: self.exact || other.exact || dirt.count_ones() > 1, dirt }
+    }
+
+    /// What it gives to the value it gets into.
+    pub(super) const fn via(self, via: Via) -> Self {
+        match via {
+            Via::Same => self,
+            Via::Changed => Self { exact: self.exact || self.dirt != 0, dirt: self.dirt },
+            // Dirt of another kind is put right first: whoever moves lanes sees it.
+            Via::Lanes(from, to) if self.dirt & !from.bit() != 0 => Self { exact: true, dirt: to.bit() },
+            // What is no NaN in one division may be one in another.
+            Via::Lanes(_, to @ (Lanes::F32x4 | Lanes::F64x2)) => Self { exact: self.exact, dirt: to.bit() },
+            Via::Lanes(_, to) => Self { exact: self.exact, dirt: if self.dirt == 0 { 0 } else { to.bit() } },
         }
+    }
+
+    /// Whether somebody who looks at numbers of the kind `takes`, or at all bits, sees dirt.
+    pub(super) const fn shows(self, takes: Option<Lanes>) -> bool {
+        match takes {
+            Some(lanes) => self.dirt & !lanes.bit() != 0,
+            None => self.dirt != 0,
+        }
+    }
+
+    /// The kind to canonicalise, if doing so puts all of it right and is not noticed otherwise.
+    pub(super) fn fixable(self) -> Option<Lanes> {
+        let all = [Lanes::F32, Lanes::F64, Lanes::F32x4, Lanes::F64x2];
+        if self.exact { None } else { all.into_iter().find(|lanes| self.dirt == lanes.bit()) }
     }
 }
 
@@ -51,9 +99,9 @@ pub(super) fn role(operator: &Operator<'_>) -> Option<Role> {
     use Lanes::{F32, F32x4, F64, F64x2};
     use Operator as O;
 
-    let arithmetic = |takes, gives| Some(Role { takes: Some(takes), gives: Bits::Dirty(gives) });
-    let number = |takes| Some(Role { takes: Some(takes), gives: Bits::Exact });
-    let source = |plain| Some(Role { takes: None, gives: if plain { Bits::Plain } else { Bits::Exact } });
+    let arithmetic = |takes, gives| Some(Role::Computes { takes: Some(takes), gives: Bits::dirty(gives) });
+    let number = |takes| Some(Role::Computes { takes: Some(takes), gives: Bits::EXACT });
+    let source = |plain| Some(Role::Computes { takes: None, gives: if plain { Bits::PLAIN } else { Bits::EXACT } });
     match operator {
         O::F32Add | O::F32Sub | O::F32Mul | O::F32Div | O::F32Min | O::F32Max => arithmetic(F32, F32),
         O::F32Sqrt | O::F32Ceil | O::F32Floor | O::F32Trunc | O::F32Nearest => arithmetic(F32, F32),
@@ -85,8 +133,35 @@ pub(super) fn role(operator: &Operator<'_>) -> Option<Role> {
         O::F32Const { value } => source(!f32::from_bits(value.bits()).is_nan()),
         O::F64Const { value } => source(!f64::from_bits(value.bits()).is_nan()),
         O::V128Const { value } => source(!has_nan(*value.bytes())),
+
+        O::F32Neg | O::F32Abs | O::F64Neg | O::F64Abs => Some(Role::Moves(&[Some(Via::Changed)])),
+        O::F32x4Neg | O::F32x4Abs | O::F64x2Neg | O::F64x2Abs => Some(Role::Moves(&[Some(Via::Changed)])),
+        // The sign of a NaN gets into a number.
+        O::F32Copysign | O::F64Copysign => Some(Role::Moves(&[Some(Via::Changed), None])),
+        O::F32x4PMin | O::F32x4PMax => Some(Role::Moves(&[Some(Via::Lanes(F32x4, F32x4)); 2])),
+        O::F64x2PMin | O::F64x2PMax => Some(Role::Moves(&[Some(Via::Lanes(F64x2, F64x2)); 2])),
+        O::F32x4Splat => Some(Role::Moves(&[Some(Via::Lanes(F32, F32x4))])),
+        O::F64x2Splat => Some(Role::Moves(&[Some(Via::Lanes(F64, F64x2))])),
+        O::F32x4ExtractLane { .. } => Some(Role::Moves(&[Some(Via::Lanes(F32x4, F32))])),
+        O::F64x2ExtractLane { .. } => Some(Role::Moves(&[Some(Via::Lanes(F64x2, F64))])),
+        O::F32x4ReplaceLane { .. } => {
+            Some(Role::Moves(&[Some(Via::Lanes(F32x4, F32x4)), Some(Via::Lanes(F32, F32x4))]))
+        }
+        O::F64x2ReplaceLane { .. } => {
+            Some(Role::Moves(&[Some(Via::Lanes(F64x2, F64x2)), Some(Via::Lanes(F64, F64x2))]))
+        }
+        O::I8x16Shuffle { lanes } if whole::<8>(lanes) => Some(Role::Moves(&[Some(Via::Same); 2])),
+        O::I8x16Shuffle { lanes } if whole::<4>(lanes) => Some(Role::Moves(&[Some(Via::Lanes(F32x4, F32x4)); 2])),
         _ => None,
     }
+}
+
+/// Whether a shuffle moves lanes of so many bytes as they are.
+fn whole<const BYTES: usize>(picked: &[u8; 16]) -> bool {
+    picked.as_chunks::<BYTES>().0.iter().all(|lane| {
+        let first = usize::from(lane[0]);
+        first.is_multiple_of(BYTES) && lane.iter().enumerate().all(|(at, byte)| usize::from(*byte) == first + at)
+    })
 }
 
 /// Whether any lane, however the bytes are divided, is a NaN.
@@ -101,26 +176,48 @@ fn has_nan(bytes: [u8; 16]) -> bool {
 mod tests {
     use super::*;
 
+    const ALL: [Lanes; 4] = [Lanes::F32, Lanes::F64, Lanes::F32x4, Lanes::F64x2];
+
+    /// Everything that can be known.
+    fn all() -> impl Iterator<Item = Bits> {
+        (0..16).flat_map(|dirt| [false, true].map(|exact| Bits { exact, dirt })).map(|bits| bits.join(bits))
+    }
+
     #[test]
     fn join_is_an_upper_bound() {
-        let all = [
-            Bits::Plain,
-            Bits::Dirty(Lanes::F32),
-            Bits::Dirty(Lanes::F64),
-            Bits::Dirty(Lanes::F32x4),
-            Bits::Dirty(Lanes::F64x2),
-            Bits::Exact,
-        ];
-        for a in all {
-            assert_eq!(a.join(a), a);
-            assert_eq!(a.join(Bits::Plain), a);
-            assert_eq!(a.join(Bits::Exact), Bits::Exact);
-            for b in all {
+        for a in all() {
+            assert_eq!(a.join(Bits::PLAIN), a);
+            assert!(a.join(Bits::EXACT).fixable().is_none());
+            for b in all() {
                 assert_eq!(a.join(b), b.join(a));
                 assert_eq!(a.join(b).join(b), a.join(b));
             }
         }
-        assert_eq!(Bits::Dirty(Lanes::F32x4).join(Bits::Dirty(Lanes::F64x2)), Bits::Exact);
+        let mixed = Bits::dirty(Lanes::F32x4).join(Bits::dirty(Lanes::F64x2));
+        assert_eq!((mixed.fixable(), mixed.shows(Some(Lanes::F32x4)), mixed.shows(None)), (None, true, true));
+    }
+
+    /// Otherwise what is found would depend on the order in which it is looked for.
+    #[test]
+    fn more_in_is_never_surer_out() {
+        let ways = ALL.into_iter().flat_map(|from| ALL.map(|to| Via::Lanes(from, to)));
+        for via in ways.chain([Via::Same, Via::Changed]) {
+            for (a, b) in all().flat_map(|a| all().map(move |b| (a, b))) {
+                let (less, more) = (a.via(via), a.join(b).via(via));
+                assert_eq!(less.join(more), more, "{via:?} {a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shuffles_of_whole_lanes() {
+        let shuffle = |eights: [u8; 2]| std::array::from_fn(|at| eights[at / 8] * 8 + at as u8 % 8);
+        assert!(whole::<8>(&shuffle([3, 0])) && whole::<4>(&shuffle([3, 0])));
+        let halves: [u8; 16] = std::array::from_fn(|at| [1, 4, 7, 2][at / 4] * 4 + at as u8 % 4);
+        assert!(!whole::<8>(&halves) && whole::<4>(&halves));
+        let mut torn = shuffle([1, 1]);
+        torn.swap(0, 1);
+        assert!(!whole::<8>(&torn) && !whole::<4>(&torn));
     }
 
     #[test]

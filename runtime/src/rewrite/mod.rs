@@ -11,8 +11,9 @@
 //!
 //! The bits are put right where somebody looks at them, not where they arise. Arithmetic, comparison and conversion to
 //! an integer do not look, so in `a * b + c` only the sum is canonicalised, and a sum that a loop carries along only
-//! after the loop. A store, `reinterpret`, `neg`, `abs`, `copysign`, `pmin`, `pmax`, a call, a return, a global and
-//! every other instruction do look. [`values`] says how the places are found.
+//! after the loop. `neg`, `abs`, moving whole lanes of a vector, and calls of functions that nothing else reaches hand on who
+//! looks. A store, `reinterpret`, a call through a table, a global and every other instruction do look. [`values`] says how the
+//! places are found.
 //!
 //! # Stack
 //! Native frames differ between engines, and between two configurations of one. So calls count instead, in slots of 8
@@ -35,16 +36,18 @@ mod tests;
 mod values;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    ConstExpr, ElementItems, FuncValidatorAllocations, Operator, Parser, Payload, TableInit, ValidPayload, Validator,
-    WasmFeatures,
+    ConstExpr, ElementItems, Export, ExternalKind, FuncValidatorAllocations, Operator, Parser, Payload, TableInit,
+    ValidPayload, Validator, WasmFeatures,
 };
 
-use self::body::Body;
+use self::body::{Body, Reader};
 use self::calls::Charges;
 use self::emit::{Code, Growth, Sections};
+use self::values::Values;
 use crate::kernel::LoadError;
 
 /// Exports whose names start like this belong to the sandbox; a module that has one of its own breaks the contract.
@@ -88,7 +91,12 @@ pub(crate) fn rewrite(bytes: &[u8], features: WasmFeatures) -> Result<Cow<'_, [u
 
 fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Result<Cow<'_, [u8]>, Refusal> {
     let mut validator = Validator::new_with_features(features);
-    let mut allocations = FuncValidatorAllocations::default();
+    let mut reader = Reader {
+        open: HashSet::new(),
+        imported: 0,
+        values: Values::new(),
+        allocations: FuncValidatorAllocations::default(),
+    };
     let mut module = Sections { sections: Vec::new(), start: None };
     let (mut bodies, mut sources): (Vec<Body>, Vec<_>) = (Vec::new(), Vec::new());
     let mut referenced = Vec::new();
@@ -97,7 +105,7 @@ fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Resul
         let payload = payload?;
         match validator.payload(&payload)? {
             ValidPayload::Func(function, source) => {
-                let mut body = body::read(function, &source, &mut allocations)?;
+                let mut body = body::read(function, &source, &mut reader)?;
                 referenced.append(&mut body.references);
                 bodies.push(body);
                 sources.push(source);
@@ -109,13 +117,21 @@ fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Resul
         match &payload {
             Payload::ExportSection(exports) => {
                 for export in exports.clone() {
-                    let name = export?.name;
+                    let Export { name, kind, index } = export?;
+                    if kind == ExternalKind::Func {
+                        reader.open.insert(index);
+                    }
                     if name.starts_with(RESERVED) {
                         return Err(Refusal::BadAbi(format!("export {name:?} has a name of the sandbox's own")));
                     }
                 }
             }
             Payload::StartSection { func, .. } => module.start = Some(*func),
+            // All that the code may take a reference of was named before it.
+            Payload::CodeSectionStart { count, .. } => {
+                reader.imported = validator.types(0).map_or(0, |types| types.function_count()).saturating_sub(*count);
+                reader.open.extend(referenced.iter().chain(&module.start));
+            }
             _ => {}
         }
         if let Some((id, range)) = payload.as_section()
@@ -127,6 +143,9 @@ fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Resul
     let Some(types) = types else { return Ok(Cow::Borrowed(bytes)) };
     let types = types.as_ref();
     let imported = types.function_count().saturating_sub(bodies.len() as u32);
+    for (body, canon) in bodies.iter_mut().zip(reader.values.solve()) {
+        body.canon = canon;
+    }
     let charges = Charges::new(types, imported, &bodies, &referenced);
     let mut code = Code::new(&charges, types.global_count(), growth);
     for (index, (source, body)) in sources.iter().zip(&bodies).enumerate() {

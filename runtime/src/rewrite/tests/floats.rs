@@ -7,6 +7,13 @@ use std::fmt::Write;
 const UNARY: [&str; 8] = ["sqrt", "ceil", "floor", "trunc", "nearest", "neg", "abs", "neg"];
 const BINARY: [&str; 8] = ["add", "sub", "mul", "div", "min", "max", "add", "mul"];
 
+/// Of bytes, of lanes of four, and of lanes of eight.
+const SHUFFLES: [&str; 3] = [
+    "0 17 2 19 4 21 6 23 8 9 10 11 28 29 30 31",
+    "4 5 6 7 24 25 26 27 0 1 2 3 12 13 14 15",
+    "24 25 26 27 28 29 30 31 0 1 2 3 4 5 6 7",
+];
+
 /// A module in text form whose entry leaves what it computed in memory; the same for the same seed.
 pub(super) fn module(seed: u64) -> String {
     let mut made = Maker { state: seed, loops: 0 };
@@ -30,7 +37,8 @@ pub(super) fn module(seed: u64) -> String {
     format!(
         r#"(module (memory (export "memory") 1) (data (i32.const 0) "{data}")
             (global $gd (mut f64) (f64.const nan:0x123)) (global $gs (mut f32) (f32.const 1.5))
-            (func $hd {parameters} (result f64) {locals} {helper64})
+            (func $hd {parameters} (result f64) {locals}
+                (if (f64.gt (local.get $d0) (local.get $d1)) (then (return (local.get $d1)))) {helper64})
             (func $hv {parameters} (result v128) {locals} {helper128})
             (func $main {parameters} {locals} {body} {ends}
                 (f64.store (i32.const 2040) (global.get $gd)) (f32.store (i32.const 2032) (global.get $gs)))
@@ -188,8 +196,10 @@ impl Maker {
             0..=4 => format!("({ty}.{} {} {})", self.pick(&BINARY), self.v128(d), self.v128(d)),
             5 | 6 => format!("({ty}.{} {})", self.pick(&UNARY), self.v128(d)),
             7 => format!("({ty}.{} {} {})", self.pick(&["pmin", "pmax", "lt", "eq"]), self.v128(d), self.v128(d)),
-            8 => format!("(i8x16.shuffle 0 17 2 19 4 21 6 23 8 9 10 11 28 29 30 31 {} {})", self.v128(d), self.v128(d)),
-            9 => format!("(f64x2.splat {})", self.f64(d)),
+            8 => format!("(i8x16.shuffle {} {} {})", self.pick(&SHUFFLES), self.v128(d), self.v128(d)),
+            9 if ty == "f64x2" => format!("(f64x2.splat {})", self.f64(d)),
+            9 => format!("(f32x4.splat {})", self.f32(d)),
+            10 if ty == "f64x2" => format!("(f64x2.replace_lane {} {} {})", self.below(2), self.v128(d), self.f64(d)),
             10 => format!("(f32x4.replace_lane {} {} {})", self.below(4), self.v128(d), self.f32(d)),
             11 => format!("(f32x4.demote_f64x2_zero {})", self.v128(d)),
             12 => format!("(f64x2.promote_low_f32x4 {})", self.v128(d)),

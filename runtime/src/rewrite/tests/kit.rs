@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use p2c2r_signing::{Limits, Manifest, SecretKey, TrustedKeys, VerifiedModule, attach, sign_module, verify_module};
-use wasmtime::{InstanceAllocationStrategy, OptLevel};
+use wasmtime::{Inlining, InstanceAllocationStrategy, OptLevel};
 
 use crate::engine::{FEATURES, Metering, Plant, config};
 use crate::rewrite::{Refusal, rewrite};
@@ -40,6 +40,7 @@ pub(super) fn sign(wasm: &[u8], manifest: &Manifest) -> VerifiedModule {
 pub(super) struct Variant {
     pub(super) pooled: bool,
     pub(super) metering: Metering,
+    /// Optimised and inlined.
     pub(super) speed: bool,
     pub(super) runaway: Runaway,
 }
@@ -63,6 +64,7 @@ impl Variant {
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         }
         config.cranelift_opt_level(if self.speed { OptLevel::Speed } else { OptLevel::None });
+        config.compiler_inlining(if self.speed { Inlining::Yes } else { Inlining::No });
         Arc::new(Plant::with(&config, self.metering, WORKERS, self.runaway).expect("an engine"))
     }
 }
