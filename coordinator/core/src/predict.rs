@@ -18,7 +18,7 @@ use crate::sketch::Sketch;
 /// Samples of all peers before a prediction is made of them: under 16 the 90th percentile is just the largest.
 pub(crate) const SAMPLES_OF_ALL: u32 = 16;
 /// Samples of one peer before it is predicted by its own.
-pub(crate) const SAMPLES_OF_PEER: u32 = 8;
+pub(crate) const SAMPLES_OF_PEER: u32 = 16;
 
 /// Executions that should take about as long: of one kernel on one path, with a bound on their units inside one
 /// doubling (the *size class*). Numbered, to be small in every peer's history.
@@ -32,6 +32,8 @@ pub(crate) struct Forecast {
     pub(crate) p50: u64,
     /// In nine of ten.
     pub(crate) p90: u64,
+    /// In 99 of a hundred.
+    pub(crate) p99: u64,
 }
 
 impl Forecast {
@@ -39,7 +41,16 @@ impl Forecast {
         if sketch.samples() < least {
             return None;
         }
-        Some(Self { p50: sketch.quantile(50)?, p90: sketch.quantile(90)? })
+        Some(Self { p50: sketch.quantile(50)?, p90: sketch.quantile(90)?, p99: sketch.quantile(99)? })
+    }
+
+    /// Milliseconds after which an execution is slow, for a client that waits `patience_ms`. Past the 90th percentile, if
+    /// then it may well take half as long again or end too late; else it is about to end, and only past the 99th something is
+    /// wrong. A sixteenth more, which is what a sketch may be off.
+    pub(crate) fn slow_after(&self, patience_ms: u64) -> u64 {
+        let long_tail = self.p99 * 2 > self.p90 * 3 || self.p99 > patience_ms;
+        let ms = if long_tail { self.p90 } else { self.p99 };
+        ms + ms / 16 + 1
     }
 }
 
@@ -117,6 +128,8 @@ struct Done {
     /// When it was last given such work.
     given: Millis,
     durations: Sketch,
+    /// Of `durations`: read far more often than those change.
+    forecast: Option<Forecast>,
 }
 
 impl History {
@@ -146,7 +159,7 @@ impl History {
                     self.works.swap_remove(oldest);
                 }
                 let kernel = works.kernel(work);
-                self.works.push(Done { work, kernel, given: now, durations: Sketch::default() });
+                self.works.push(Done { work, kernel, given: now, durations: Sketch::default(), forecast: None });
             }
         }
         cold
@@ -156,12 +169,13 @@ impl History {
     pub(crate) fn learn(&mut self, work: WorkId, ms: u64) {
         if let Some(done) = self.works.iter_mut().find(|done| done.work == work) {
             done.durations.add(ms);
+            done.forecast = Forecast::of(&done.durations, SAMPLES_OF_PEER);
         }
     }
 
     /// By the peer's own past; `None` while there is too little of it.
     pub(crate) fn forecast(&self, work: WorkId) -> Option<Forecast> {
-        Forecast::of(&self.works.iter().find(|done| done.work == work)?.durations, SAMPLES_OF_PEER)
+        self.works.iter().find(|done| done.work == work)?.forecast
     }
 
     /// Whether it was given something of the kernel before.
@@ -216,7 +230,15 @@ mod tests {
         }
         assert_eq!((works.forecast(only), works.fast(only)), (None, None));
         works.learn(only, 10);
-        assert_eq!((works.forecast(only), works.fast(only)), (Some(Forecast { p50: 10, p90: 10 }), Some(10)));
+        assert_eq!((works.forecast(only), works.fast(only)), (Some(Forecast { p50: 10, p90: 10, p99: 10 }), Some(10)));
+    }
+
+    #[test]
+    fn a_short_tail_is_waited_for_if_there_is_time() {
+        let slow = |p90, p99, patience| Forecast { p50: 20, p90, p99 }.slow_after(patience);
+        assert_eq!(slow(32, 48, 100), 48 + 3 + 1, "it is about to end");
+        assert_eq!(slow(32, 49, 100), 32 + 2 + 1, "it may take long");
+        assert_eq!(slow(80, 101, 100), 80 + 5 + 1, "it may be late");
     }
 
     #[test]
@@ -247,6 +269,6 @@ mod tests {
         history.learn(ids[0], 5);
         (0..SAMPLES_OF_PEER).for_each(|_| history.learn(ids[1], 5));
         assert_eq!(history.forecast(ids[0]), None, "what is forgotten stays forgotten");
-        assert_eq!(history.forecast(ids[1]), Some(Forecast { p50: 5, p90: 5 }));
+        assert_eq!(history.forecast(ids[1]), Some(Forecast { p50: 5, p90: 5, p99: 5 }));
     }
 }

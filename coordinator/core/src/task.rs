@@ -218,6 +218,29 @@ impl Task {
         self.attempts.iter().filter(|a| a.is_running()).count()
     }
 
+    /// The attempts that are one voice: a hedge, and those before it. Empty without one.
+    fn stand_ins(&self) -> &[Attempt] {
+        let hedge = self.attempts.iter().position(|a| a.hedge);
+        hedge.and_then(|hedge| self.attempts.get(..=hedge)).unwrap_or_default()
+    }
+
+    /// Running attempts, as many votes as they can add.
+    pub(crate) fn voices(&self) -> usize {
+        let running = |attempts: &[Attempt]| attempts.iter().filter(|a| a.is_running()).count();
+        let voted = |a: &Attempt| matches!(a.state, AttemptState::Voted { vote: Some(_), .. });
+        let one = self.stand_ins();
+        let counts = usize::from(running(one) > 0 && !one.iter().any(voted));
+        running(&self.attempts) - running(one) + counts
+    }
+
+    /// Whether this attempt, which just voted, says what one said that it stands in for, or that stands in for it.
+    pub(crate) fn is_echo(&self, attempt: usize) -> bool {
+        let one = self.stand_ins();
+        let vote = |a: &Attempt| if let AttemptState::Voted { vote, .. } = a.state { vote } else { None };
+        let Some(said) = one.get(attempt).and_then(vote) else { return false };
+        one.iter().enumerate().any(|(at, other)| at != attempt && vote(other) == Some(said))
+    }
+
     /// Whether an attempt that is given up could still come back with a result.
     pub(crate) fn may_come_back(&self) -> bool {
         self.attempts.iter().any(|a| a.state == AttemptState::Missing)

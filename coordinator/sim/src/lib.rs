@@ -13,8 +13,12 @@ pub mod attack;
 mod dice;
 pub mod models;
 pub mod report;
+pub mod speeds;
+pub mod split;
 pub mod world;
 
 pub use attack::Attack;
 pub use report::Report;
+pub use speeds::Speeds;
+pub use split::Split;
 pub use world::{Rule, Settings, run};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Parser;
 use p2c2r_sim::models::{self, Model};
-use p2c2r_sim::{Attack, Report, Rule, Settings, run};
+use p2c2r_sim::{Attack, Report, Rule, Settings, Speeds, Split, run};
 
 /// Plays scripted attackers against P2C2R's market and against other rules, in virtual time.
 #[derive(Debug, Parser)]
@@ -26,6 +26,18 @@ struct Args {
     /// Only the market as shipped
     #[arg(long)]
     only_trust: bool,
+    /// How long peers take
+    #[arg(long, value_enum, default_value_t = Speeds::Even)]
+    speeds: Speeds,
+    /// Work of a task in percent of the usual 28 ms
+    #[arg(long, default_value_t = 100)]
+    work_percent: u64,
+    /// Slow attempts are not hedged
+    #[arg(long)]
+    no_hedging: bool,
+    /// Instead of the attacks: frames cut into parts, with peers that differ
+    #[arg(long)]
+    split: bool,
     /// Departures in a million peer-hours
     #[arg(long, default_value_t = 11_000)]
     churn: u64,
@@ -39,6 +51,9 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    if args.split {
+        return split(&args);
+    }
     let attacks = args.attack.map_or_else(|| Attack::ALL.to_vec(), |attack| vec![attack]);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", Report::head())?;
@@ -52,23 +67,52 @@ fn main() -> Result<()> {
             }
         }
     }
+    write_json(&args, &reports)
+}
+
+fn write_json(args: &Args, figures: &impl serde::Serialize) -> Result<()> {
     if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&reports)?;
+        let json = serde_json::to_vec_pretty(figures)?;
         std::fs::write(path, json).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
 
-fn play(args: &Args, attack: Attack, attackers_permille: u32) -> Vec<Report> {
-    let settings = Settings {
+/// A network without attackers.
+fn settings(args: &Args) -> Settings {
+    Settings {
         rule: Rule::Trust,
         peers: args.peers,
-        attack,
-        attackers_permille,
+        attack: Attack::None,
+        attackers_permille: 0,
         tasks_per_peer: args.tasks,
+        speeds: args.speeds,
+        work_percent: args.work_percent,
+        hedging: !args.no_hedging,
         churn_per_million_hours: args.churn,
         seed: args.seed,
-    };
+    }
+}
+
+fn split(args: &Args) -> Result<()> {
+    let play =
+        |hedging, parts| Split::run(&Settings { speeds: Speeds::Mixed, hedging, ..settings(args) }, parts, args.tasks);
+    let whole = play(false, 1);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", Split::head())?;
+    let mut figures = Vec::new();
+    for parts in [1, 2, 4, 8, 16, 32] {
+        for hedging in [false, true] {
+            let split = play(hedging, parts);
+            writeln!(out, "{}", split.line(&whole))?;
+            figures.push(split);
+        }
+    }
+    write_json(args, &figures)
+}
+
+fn play(args: &Args, attack: Attack, attackers_permille: u32) -> Vec<Report> {
+    let settings = Settings { attack, attackers_permille, ..settings(args) };
     let mut reports = vec![run(&settings)];
     if !args.only_trust {
         reports.push(run(&Settings { rule: Rule::TwoOfTwo, ..settings }));

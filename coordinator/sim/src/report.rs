@@ -14,6 +14,8 @@ pub const WORK_COST: u64 = 2_500;
 /// Counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
+    /// Tasks submitted and answered in time, second half of the run.
+    pub(crate) submitted: u64,
     pub(crate) answered: u64,
     pub(crate) refused: u64,
     pub(crate) wrong_provisional: u64,
@@ -77,6 +79,9 @@ pub struct Report {
     pub executions_per_1000_tasks: u64,
     /// Honest peers that lost money.
     pub honest_punished: u64,
+    /// Tasks answered inside their 100 ms, of a million submitted, second half of the run; refused ones are not. `None`
+    /// where time is not modelled.
+    pub in_time_ppm: Option<u64>,
 }
 
 impl Report {
@@ -114,6 +119,7 @@ impl Report {
             attacker_margin_percent: i64::try_from(percent).unwrap_or(i64::MAX),
             executions_per_1000_tasks: (attempts * 1_000).checked_div(tasks).unwrap_or(0),
             honest_punished: tallies.honest_punished,
+            in_time_ppm: (tallies.answered * 1_000_000).checked_div(tallies.submitted),
         }
     }
 
@@ -121,7 +127,7 @@ impl Report {
     #[must_use]
     pub fn head() -> String {
         format!(
-            "{:<12}{:<12}{:>6}{:>11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>9}",
+            "{:<12}{:<12}{:>6}{:>11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>9}{:>8}",
             "rule",
             "attack",
             "bad %",
@@ -134,7 +140,8 @@ impl Report {
             "kept ppm",
             "income%",
             "exec/1k",
-            "punished"
+            "punished",
+            "100ms%"
         )
     }
 
@@ -142,7 +149,7 @@ impl Report {
     #[must_use]
     pub fn line(&self) -> String {
         format!(
-            "{:<12}{:<12}{:>6}{:>11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>9}",
+            "{:<12}{:<12}{:>6}{:>11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}{:>9}{:>8}",
             self.rule,
             self.attack.name(),
             (self.attackers * 100).checked_div(self.peers).unwrap_or(0),
@@ -155,7 +162,13 @@ impl Report {
             self.wrong_kept_ppm,
             self.attacker_margin_percent,
             self.executions_per_1000_tasks,
-            self.honest_punished
+            self.honest_punished,
+            percent(self.in_time_ppm)
         )
     }
+}
+
+/// Parts in a million as percent with two digits.
+pub(crate) fn percent(ppm: Option<u64>) -> String {
+    ppm.map_or_else(|| "-".to_owned(), |ppm| format!("{}.{:02}", ppm / 10_000, ppm % 10_000 / 100))
 }

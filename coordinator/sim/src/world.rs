@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use p2c2r_core::record::{LedgerAccount, Record, SettlementRecord, TransferKind};
-use p2c2r_core::{Admin, Commit, ConnId, Input, Limits, Market, MarketConfig, Millis, Network, Output, TrustConfig};
+use p2c2r_core::{
+    Admin, Commit, ConnId, DispatchConfig, Input, Limits, Market, MarketConfig, Millis, Network, Output, TrustConfig,
+};
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{
     ClientToServer, Mode, OfferedClass, Path, PeerToServer, ServerToClient, ServerToPeer, Standing, Verdict,
@@ -17,9 +19,10 @@ use p2c2r_signing::{
 use crate::attack::{Act, Attack, Mind};
 use crate::dice::Dice;
 use crate::report::{PRICE, Report, Tallies, WORK_COST};
+use crate::speeds::Speeds;
 
 /// Units of every task; [`PRICE`] is their price.
-const UNITS: u64 = 10;
+pub(crate) const UNITS: u64 = 10;
 const DEADLINE_MS: u32 = 100;
 const MODULE: ModuleId = ModuleId::from_bytes([1; 32]);
 const CLASS: ClassId = ClassId::from_bytes([2; 32]);
@@ -37,6 +40,12 @@ pub struct Settings {
     pub attackers_permille: u32,
     /// Tasks in the mean for each peer; each asks for one a second.
     pub tasks_per_peer: u64,
+    /// How long peers take.
+    pub speeds: Speeds,
+    /// Work of a task in percent of the usual one.
+    pub work_percent: u64,
+    /// Whether slow attempts are hedged.
+    pub hedging: bool,
     /// Departures in a million peer-hours; one that left comes back after a minute. 11,000 was measured for consumer GPUs.
     pub churn_per_million_hours: u64,
     /// Everything random follows from it.
@@ -66,6 +75,8 @@ struct Peer {
     account: AccountId,
     mind: Mind,
     jobs: BTreeMap<AttemptNonce, Job>,
+    /// Percent of the usual time it takes.
+    pace: u64,
     /// Executions it did the work for.
     worked: u64,
     /// Owners' accounts it gave up, with their money.
@@ -81,13 +92,13 @@ struct Job {
 /// A client's task, as the observer sees it.
 type Task = (SessionId, u64);
 
-struct World {
+pub(crate) struct World {
     settings: Settings,
     dice: Dice,
-    now: u64,
+    pub(crate) now: u64,
     events: BTreeMap<(u64, u64), Event>,
     next: u64,
-    market: Market,
+    pub(crate) market: Market,
     peers: Vec<Peer>,
     by_conn: BTreeMap<ConnId, usize>,
     attackers: usize,
@@ -97,6 +108,8 @@ struct World {
     submitted: u64,
     /// Whether the answer delivered is wrong, until the task is settled.
     delivered: BTreeMap<Task, bool>,
+    /// When tasks of a split frame were answered; nothing is noted while it is `None`.
+    pub(crate) answered_at: Option<Vec<u64>>,
     /// Wrong answers that were confirmed on one execution and not withdrawn since.
     wrong_on_window: BTreeSet<Task>,
     /// Ring members that have a task.
@@ -107,8 +120,7 @@ struct World {
 /// Simulates a network; the same settings give the same report.
 #[must_use]
 pub fn run(settings: &Settings) -> Report {
-    let mut world = World::new(*settings);
-    world.found();
+    let mut world = World::founded(settings);
     let tasks = settings.peers as u64 * settings.tasks_per_peer;
     let started = world.now;
     let mut half = None;
@@ -116,10 +128,11 @@ pub fn run(settings: &Settings) -> Report {
         // One task a second and peer, evenly.
         let due = (world.now + 1 - started) * settings.peers as u64 / 1_000;
         while world.submitted < due.min(tasks) {
-            world.submit();
+            world.submit(UNITS, DEADLINE_MS);
         }
         if half.is_none() && world.submitted * 2 >= tasks {
             half = Some(world.market.stats());
+            (world.tallies.answered, world.tallies.submitted) = (0, 0);
         }
         world.pass(1);
     }
@@ -127,11 +140,15 @@ pub fn run(settings: &Settings) -> Report {
     world.report(half.unwrap_or_default())
 }
 
-fn config(rule: Rule) -> MarketConfig {
+fn config(settings: &Settings) -> MarketConfig {
     // As many tasks at once as any number of peers brings.
     let limits = Limits { tasks: 1 << 22, input_bytes: 1 << 32, pending: 1 << 20, ..Limits::default() };
-    let base = MarketConfig { limits, ..MarketConfig::default() };
-    match rule {
+    let mut dispatch = DispatchConfig::default();
+    if !settings.hedging {
+        dispatch.hedge_percent = 0;
+    }
+    let base = MarketConfig { limits, dispatch, ..MarketConfig::default() };
+    match settings.rule {
         Rule::Trust => base,
         Rule::TwoOfTwo => MarketConfig { trust: TrustConfig::OFF, ..base },
     }
@@ -145,14 +162,20 @@ fn client_account(n: u64) -> AccountId {
 
 fn manifest() -> Option<Manifest> {
     let json = br#"{"name": "sim", "version": "1.0.0", "abi": 1, "publisher": "Sim", "unit": "task",
-        "limits": {"units": 10, "input_bytes": 64, "output_bytes": 64}}"#;
+        "limits": {"units": 1000, "input_bytes": 64, "output_bytes": 64}}"#;
     Manifest::from_json(json).ok()
 }
 
 impl World {
+    pub(crate) fn founded(settings: &Settings) -> Self {
+        let mut world = Self::new(*settings);
+        world.found();
+        world
+    }
+
     fn new(settings: Settings) -> Self {
         let mut dice = Dice::new(settings.seed);
-        let market = Market::new(config(settings.rule), dice.bytes(), TicketKey::from_bytes(&dice.bytes()));
+        let market = Market::new(config(&settings), dice.bytes(), TicketKey::from_bytes(&dice.bytes()));
         Self {
             settings,
             dice,
@@ -167,6 +190,7 @@ impl World {
             turns: Vec::new(),
             submitted: 0,
             delivered: BTreeMap::new(),
+            answered_at: None,
             wrong_on_window: BTreeSet::new(),
             shared: BTreeMap::new(),
             tallies: Tallies::default(),
@@ -194,7 +218,8 @@ impl World {
             let attack = if id < self.attackers { self.settings.attack } else { Attack::None };
             let (key, account) = self.identity();
             let (jobs, former) = (BTreeMap::new(), Vec::new());
-            self.peers.push(Peer { key, conn: None, account, mind: Mind::new(attack), jobs, worked: 0, former });
+            let (mind, pace) = (Mind::new(attack), self.settings.speeds.pace(&mut self.dice));
+            self.peers.push(Peer { key, conn: None, account, mind, jobs, pace, worked: 0, former });
             self.connect(id);
         }
         self.leave_later();
@@ -242,7 +267,8 @@ impl World {
         }
     }
 
-    fn submit(&mut self) {
+    /// The next task, of the next client.
+    pub(crate) fn submit(&mut self, max_units: u64, deadline_ms: u32) {
         let clients = self.turns.len().max(1) as u64;
         let (number, client) = (self.submitted / clients, self.submitted % clients);
         self.submitted += 1;
@@ -251,8 +277,9 @@ impl World {
             Rule::Trust => 1,
             Rule::TwoOfTwo => 2,
         };
-        let (seed, max_units) = (self.submitted, UNITS);
-        let (blobs, priority, mode, deadline_ms) = (Vec::new(), 0, Mode::Provisional, DEADLINE_MS);
+        self.tallies.submitted += 1;
+        let seed = self.submitted;
+        let (blobs, priority, mode) = (Vec::new(), 0, Mode::Provisional);
         let module = MODULE;
         let message =
             ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units };
@@ -260,7 +287,7 @@ impl World {
     }
 
     /// Lets time pass.
-    fn pass(&mut self, ms: u64) {
+    pub(crate) fn pass(&mut self, ms: u64) {
         let until = self.now + ms;
         loop {
             let event = self.events.first_key_value().map(|(&(at, _), _)| at);
@@ -350,6 +377,9 @@ impl World {
                 let Some(&session) = self.clients.get(&conn) else { return };
                 let wrong = payload.first() != Some(&RIGHT);
                 self.tallies.answered += 1;
+                if let Some(at) = &mut self.answered_at {
+                    at.push(self.now);
+                }
                 self.tallies.wrong_provisional += u64::from(wrong);
                 self.delivered.insert((session, number), wrong);
             }
@@ -375,7 +405,7 @@ impl World {
 
     fn peer_hears(&mut self, id: usize, message: ServerToPeer, payload: &Bytes) {
         match message {
-            ServerToPeer::Assign { ticket, task, nonce, module, class, blobs, seed, .. } => {
+            ServerToPeer::Assign { ticket, task, nonce, module, class, blobs, seed, max_units, .. } => {
                 let ballot = Ballot {
                     task,
                     module,
@@ -383,19 +413,25 @@ impl World {
                     input: input_digest(payload, &blobs, seed),
                     outcome: Outcome::Output,
                     output: Digest::of(&[]),
-                    units: UNITS,
+                    units: max_units,
                     trace_root: TraceRoot::from_bytes([0; 32]),
                 };
                 let Some(peer) = self.peers.get_mut(id) else { return };
                 peer.jobs.insert(nonce, Job { ticket, ballot, seed });
                 let takes = match peer.mind.attack {
-                    Attack::SlowLoris => u64::from(DEADLINE_MS) - 1,
-                    _ => self.dice.between(15, 60),
+                    Attack::SlowLoris => Some(u64::from(DEADLINE_MS) - 1),
+                    _ => self.settings.speeds.takes(
+                        peer.pace,
+                        (max_units * self.settings.work_percent, UNITS * 100),
+                        &mut self.dice,
+                    ),
                 };
                 if peer.mind.attack == Attack::Ring {
                     *self.shared.entry(task).or_insert(0) += 1;
                 }
-                self.after(takes, Event::Done(id, nonce));
+                if let Some(takes) = takes {
+                    self.after(takes, Event::Done(id, nonce));
+                }
             }
             ServerToPeer::Cancel { nonce } => {
                 if let Some(peer) = self.peers.get_mut(id) {
@@ -453,9 +489,9 @@ impl World {
         };
         let trace_root = TraceRoot::from_bytes(*blake3::hash(&output).as_bytes());
         let ballot = Ballot { output: Digest::of(&output), trace_root, ..job.ballot };
+        let units = ballot.units;
         let seal = ballot.vote().seal(&peer.key, &nonce);
-        let message =
-            PeerToServer::Result { ticket: job.ticket, outcome: Outcome::Output, units: UNITS, trace_root, seal };
+        let message = PeerToServer::Result { ticket: job.ticket, outcome: Outcome::Output, units, trace_root, seal };
         self.peer_says(id, message, output);
     }
 

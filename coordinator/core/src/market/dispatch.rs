@@ -100,12 +100,11 @@ impl Market {
         let (conn, network, record) = (link.conn, link.network, &peer.standing.record);
         let limits = &self.config.limits;
         let work = self.works.ensure(task.module, class.path, task.max_units, limits);
-        let usual = work.and_then(|work| {
-            let all = self.works.forecast(work)?.p90;
-            Some(peer.history.forecast(work).map_or(all, |own| own.p90.min(all)))
+        let slow_after = work.and_then(|work| {
+            let own = peer.history.forecast(work).map_or(u64::MAX, |own| own.slow_after(task.patience_ms));
+            Some(self.works.forecast(work)?.slow_after(task.patience_ms).min(own))
         });
-        // Past it by more than a sketch may be off.
-        let slow_from = usual.map(|ms| self.now.plus(ms + ms / 16 + 1));
+        let slow_from = slow_after.map(|ms| self.now.plus(ms));
         let cold = peer.history.given(&self.works, work, &task.blobs, self.now, limits);
         let nonce = self.dice.nonce();
         // Every attempt has the same time, whatever is left to its client: a peer could tell replacements and hedges by it.
@@ -177,13 +176,13 @@ impl Market {
             return;
         }
         let most = task.planned() + usize::from(self.config.extra_attempts);
-        let missing = usize::from(task.tally.missing()).saturating_sub(task.running());
+        let missing = usize::from(task.tally.missing()).saturating_sub(task.voices());
         let may_issue = if self.draining { 0 } else { most.saturating_sub(task.attempts.len()) };
         let issued = (0..missing.min(may_issue)).take_while(|_| self.issue(key, class, false)).count();
         let Some(task) = self.tasks.get(key) else { return };
         let short = issued < missing;
         // Somebody else might still come: a peer of an owner that was not asked, or a result thought lost.
-        let other = may_issue > issued && self.peers.pool.has_other_owner(&class, &task.excluded());
+        let other = short && may_issue > issued && self.peers.pool.has_other_owner(&class, &task.excluded());
         if short && !other && task.tally.disputed() && self.ask_referee(key) {
             return;
         }

@@ -1,23 +1,22 @@
 //! One more attempt where the first is slower than usual: the first right answer is delivered, the other is called off, and
 //! paid like any if it was right and came all the same.
 //!
-//! **When.** An attempt is slow once it has run past the 90th percentile of its forecast: the peer's own or that of all,
-//! whichever is less. A client that waits for the first answer waits for the fastest of the attempts, so all must be
-//! slow; one that waits for a quorum waits for the slowest it needs, so one is enough. Each task is hedged at most once, not after an
-//! answer was delivered, and not past its deadline. Without a forecast nothing is slow.
+//! **When.** An attempt is slow once it has run past the 90th percentile of its forecast, its peer's own or that of all; where the tail is short, and in
+//! time, past the 99th, because there it is about to end anyway. Only tasks whose votes nobody compares are hedged: the
+//! others run several times as it is. Each is hedged at most once, not after an answer was delivered, and not past its
+//! deadline. Without a forecast nothing is slow.
 //!
 //! **How often.** Every attempt puts [`hedge_percent`](crate::config::DispatchConfig::hedge_percent) of one into the
 //! budget, a hedge takes one out; [`BURST`] can be saved up. So peers that are slow on purpose cost the network that
 //! share of its executions and no more.
 //!
-//! **What it is not.** A hedge is an attempt like any other: another owner, its own nonce, the same bytes and time on
-//! the wire, checked by its peer's own audit rate, counted by the same tally. It adds no vote to what a quorum needs and
-//! takes none away.
+//! **What it is not.** On the wire a hedge is an attempt like any other: another owner, its own nonce, the same bytes and
+//! time; its peer's own audit rate decides on a check. But it stands in for the attempt that is slow: the two are one voice in
+//! the tally, so where a check is due it comes from a third owner, and two of a ring who hold both ends are found as one is.
 
 use super::Market;
 use crate::io::Millis;
 use crate::task::{AttemptState, Phase, Place, Task};
-use p2c2r_protocol::message::Mode;
 
 /// Hedges that can be saved up: enough for a stumble of the whole network, few enough to be spent in a second.
 const BURST: u32 = 64;
@@ -51,17 +50,13 @@ impl Budget {
     }
 }
 
-/// When a task should be hedged by what its attempts are expected to take; `None` if not.
+/// When a task should be hedged by what its attempt is expected to take; `None` if not.
 pub(super) fn due(task: &Task) -> Option<Millis> {
-    if task.hedged || task.phase != Phase::Undecided || task.delivered.is_some() {
+    if task.hedged || task.planned() > 1 || task.phase != Phase::Undecided || task.delivered.is_some() {
         return None;
     }
-    let mut slow_from = task.attempts.iter().filter(|a| a.is_running()).map(|a| a.slow_from);
-    let at = match task.mode {
-        Mode::Provisional => slow_from.collect::<Option<Vec<_>>>()?.into_iter().max(),
-        Mode::Confirmed => slow_from.by_ref().flatten().min(),
-    };
-    at.filter(|at| *at < task.deadline)
+    let slow_from = task.attempts.iter().find(|a| a.is_running())?.slow_from;
+    slow_from.filter(|at| *at < task.deadline)
 }
 
 impl Market {
@@ -79,6 +74,8 @@ impl Market {
             return;
         }
         self.stats.hedges += 1;
+        // If it is to be checked, by a third.
+        self.complete(key);
     }
 
     /// Whether the settlement of a task that was just decided should wait for the loser of its hedge: that may have done the

@@ -61,7 +61,11 @@ impl Market {
             Some(vote) if referee => self.confirm_by_referee(key, vote, answer),
             Some(vote) => {
                 let before = self.has_answer(key);
-                self.count(key, vote, answer);
+                if self.tasks.get(key).is_some_and(|task| task.is_echo(attempt)) {
+                    self.complete(key);
+                } else {
+                    self.count(key, vote, answer);
+                }
                 self.stats.hedges_won += u64::from(hedge && !before && self.has_answer(key));
             }
             None => self.complete(key),

@@ -64,8 +64,7 @@ impl Market {
         }
         let mut excluded = task.excluded();
         excluded.extend(self.peers.get(peer).map(|peer| peer.standing.record.account));
-        // A hedge can be checked by the attempt it is for.
-        if task.running() == 0 && !self.peers.pool.has_other_owner(&class, &excluded) {
+        if !self.peers.pool.has_other_owner(&class, &excluded) {
             return;
         }
         if let Some(task) = self.tasks.get_mut(key) {

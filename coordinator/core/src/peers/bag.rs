@@ -27,10 +27,6 @@ impl<T: Ord + Copy> Bag<T> {
         }
     }
 
-    pub(crate) fn contains(&self, item: &T) -> bool {
-        self.at.contains_key(item)
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }

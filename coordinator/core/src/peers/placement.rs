@@ -63,6 +63,8 @@ struct Fit {
 enum Timing {
     /// Nine of ten in half the time: another one could still do it after it.
     Easily,
+    /// Nine of ten in three quarters.
+    Well,
     /// Nine of ten in time.
     Surely,
     /// Half of them in time.
@@ -114,7 +116,8 @@ fn timing(history: &crate::predict::History, wanted: &Wanted<'_>, works: &Works)
     match forecast {
         Some(usual) if usual.p50 > wanted.left_ms => Timing::Hardly,
         Some(usual) if usual.p90 > wanted.left_ms => Timing::Perhaps,
-        Some(usual) if usual.p90 > wanted.left_ms / 2 => Timing::Surely,
+        Some(usual) if usual.p90 > wanted.left_ms * 3 / 4 => Timing::Surely,
+        Some(usual) if usual.p90 > wanted.left_ms / 2 => Timing::Well,
         Some(_) | None => Timing::Easily,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2c2r_protocol::message::Path;
 use p2c2r_signing::{AccountId, ClassId};
+use slab::Slab;
 
 use super::bag::Bag;
 use crate::dice::Dice;
@@ -50,20 +51,26 @@ pub(crate) struct Pool {
     ranking: BTreeSet<(Path, Reverse<usize>, ClassId)>,
 }
 
+/// A pick walks no tree, only [`Class::free`] and the owner it names: with many peers, every step of a tree is a miss of
+/// the cache.
 #[derive(Debug, Default)]
 struct Class {
-    owners: BTreeMap<AccountId, Owner>,
-    /// Owners with a free peer.
-    free: Bag<AccountId>,
+    by_account: BTreeMap<AccountId, usize>,
+    owners: Slab<Owner>,
+    /// Owners with a free peer, in no order.
+    free: Vec<usize>,
     /// Of all peers not absent, busy ones too.
     slots: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Owner {
+    account: AccountId,
     /// Peers not absent.
     present: usize,
     free: Bag<usize>,
+    /// Where it is in [`Class::free`], if it is.
+    free_at: Option<usize>,
 }
 
 impl Pool {
@@ -75,7 +82,8 @@ impl Pool {
         }
         let class = self.classes.entry(key).or_default();
         let owners_before = class.owners.len();
-        let entry = class.owners.entry(owner).or_default();
+        let at = class.ensure(owner);
+        let Some(entry) = class.owners.get_mut(at) else { return };
         match (from, to) {
             (Readiness::Absent, _) => {
                 entry.present += 1;
@@ -89,16 +97,10 @@ impl Pool {
         }
         if to == Readiness::Free {
             entry.free.insert(peer);
-            class.free.insert(owner);
         } else {
             entry.free.remove(&peer);
-            if entry.free.is_empty() {
-                class.free.remove(&owner);
-            }
         }
-        if entry.present == 0 {
-            class.owners.remove(&owner);
-        }
+        class.update(at);
         let owners = class.owners.len();
         if owners != owners_before {
             self.ranking.remove(&(key.path, Reverse(owners_before), key.class));
@@ -131,7 +133,8 @@ impl Pool {
     /// Owners with a free peer in a class, not counting `client`.
     pub(crate) fn free_owners(&self, key: &ClassKey, client: AccountId) -> usize {
         let Some(class) = self.classes.get(key) else { return 0 };
-        class.free.len() - usize::from(class.free.contains(&client))
+        let own = class.by_account.get(&client).and_then(|&at| class.owners.get(at));
+        class.free.len() - usize::from(own.is_some_and(|own| own.free_at.is_some()))
     }
 
     /// Attempts all peers of a class hold at once.
@@ -143,20 +146,20 @@ impl Pool {
     pub(crate) fn some_free(&self, key: &ClassKey, client: AccountId, most: usize, dice: &mut Dice) -> Vec<usize> {
         let Some(class) = self.classes.get(key) else { return Vec::new() };
         let from = dice.below(class.free.len());
-        let owners = (from..from + class.free.len()).filter_map(|at| class.free.pick(at));
-        let others: Vec<_> = owners.filter(|owner| *owner != client).take(most).collect();
-        others.iter().filter_map(|owner| class.free_peer(owner, dice)).collect()
+        let owners = (from..from + class.free.len()).filter_map(|at| class.free_owner(at));
+        let others = owners.filter(|owner| owner.account != client).take(most);
+        others.filter_map(|owner| owner.free_peer(dice)).collect()
     }
 
     /// Whether an owner has peers of a class, busy or not.
     pub(crate) fn has_owner(&self, key: &ClassKey, owner: AccountId) -> bool {
-        self.classes.get(key).is_some_and(|class| class.owners.contains_key(&owner))
+        self.classes.get(key).is_some_and(|class| class.by_account.contains_key(&owner))
     }
 
     /// Whether an owner outside `excluded` (each listed once) offers the class at all, busy or not.
     pub(crate) fn has_other_owner(&self, key: &ClassKey, excluded: &[AccountId]) -> bool {
         self.classes.get(key).is_some_and(|class| {
-            let known = excluded.iter().filter(|owner| class.owners.contains_key(owner)).count();
+            let known = excluded.iter().filter(|owner| class.by_account.contains_key(owner)).count();
             class.owners.len() > known
         })
     }
@@ -179,8 +182,8 @@ impl Pool {
         let mut second_best = None;
         for _ in 0..TRIES {
             at = dice.below(class.free.len());
-            let Some(owner) = class.free.pick(at).filter(|owner| !excluded.contains(owner)) else { continue };
-            let Some(peer) = class.free_peer(&owner, dice) else { continue };
+            let owner = class.free_owner(at).filter(|owner| !excluded.contains(&owner.account));
+            let Some(peer) = owner.and_then(|owner| owner.free_peer(dice)) else { continue };
             if suits(peer) {
                 return Some(peer);
             }
@@ -188,16 +191,52 @@ impl Pool {
         }
         second_best.or_else(|| {
             let steps = 1..=class.free.len().min(excluded.len() + 1);
-            let mut walk = steps.filter_map(|step| class.free.pick(at + step));
-            class.free_peer(&walk.find(|owner| !excluded.contains(owner))?, dice)
+            let mut walk = steps.filter_map(|step| class.free_owner(at + step));
+            walk.find(|owner| !excluded.contains(&owner.account))?.free_peer(dice)
         })
     }
 }
 
 impl Class {
-    fn free_peer(&self, owner: &AccountId, dice: &mut Dice) -> Option<usize> {
-        let owner = self.owners.get(owner)?;
-        owner.free.pick(dice.below(owner.free.len()))
+    fn ensure(&mut self, account: AccountId) -> usize {
+        *self
+            .by_account
+            .entry(account)
+            .or_insert_with(|| self.owners.insert(Owner { account, present: 0, free: Bag::default(), free_at: None }))
+    }
+
+    /// Puts an owner where its peers say: among the free, or not, or nowhere.
+    fn update(&mut self, at: usize) {
+        let Some(owner) = self.owners.get_mut(at) else { return };
+        match (owner.free_at, owner.free.is_empty()) {
+            (None, false) => {
+                owner.free_at = Some(self.free.len());
+                self.free.push(at);
+            }
+            (Some(was), true) => {
+                owner.free_at = None;
+                self.free.swap_remove(was);
+                if let Some(moved) = self.free.get(was).and_then(|&moved| self.owners.get_mut(moved)) {
+                    moved.free_at = Some(was);
+                }
+            }
+            (None, true) | (Some(_), false) => {}
+        }
+        if let Some(Owner { account, present: 0, .. }) = self.owners.get(at) {
+            self.by_account.remove(account);
+            self.owners.remove(at);
+        }
+    }
+
+    /// The free owner at a position; positions wrap around.
+    fn free_owner(&self, at: usize) -> Option<&Owner> {
+        self.owners.get(*self.free.get(at % self.free.len().max(1))?)
+    }
+}
+
+impl Owner {
+    fn free_peer(&self, dice: &mut Dice) -> Option<usize> {
+        self.free.pick(dice.below(self.free.len()))
     }
 }
 

@@ -171,7 +171,7 @@ pub(crate) fn learn(desk: &mut Desk, client: ConnId, tasks: std::ops::Range<u64>
 
 /// [`plain`], and no second attempt for a slow one.
 pub(crate) fn unhedged() -> MarketConfig {
-    MarketConfig { dispatch: DispatchConfig { hedge_percent: 0, ..DispatchConfig::default() }, ..plain() }
+    MarketConfig { dispatch: DispatchConfig { hedge_percent: 0 }, ..plain() }
 }
 
 /// Network `n`.

@@ -1,7 +1,7 @@
 //! Small runs against the aims.
 
 use p2c2r_sim::models::{self, Model};
-use p2c2r_sim::{Attack, Report, Rule, Settings, run};
+use p2c2r_sim::{Attack, Report, Rule, Settings, Speeds, Split, run};
 
 fn settings(attack: Attack, attackers_permille: u32, tasks_per_peer: u64) -> Settings {
     Settings {
@@ -10,6 +10,9 @@ fn settings(attack: Attack, attackers_permille: u32, tasks_per_peer: u64) -> Set
         attack,
         attackers_permille,
         tasks_per_peer,
+        speeds: Speeds::Even,
+        work_percent: 100,
+        hedging: true,
         churn_per_million_hours: 11_000,
         seed: 7,
     }
@@ -76,6 +79,38 @@ fn boincs_rule_lets_a_cheat_that_knows_it_live() {
     let (theirs, ours) = (models::run(Model::Adaptive, &settings), run(&settings));
     assert!(theirs.wrong_kept_ppm > 10 * ours.wrong_kept_ppm.max(1), "{theirs:?} {ours:?}");
     assert!(theirs.attacker_margin_percent > 50, "{theirs:?}");
+}
+
+/// Peers that differ, stragglers, and executions that never end.
+fn mixed(hedging: bool, work_percent: u64) -> Settings {
+    Settings { peers: 60, speeds: Speeds::Mixed, hedging, work_percent, ..settings(Attack::None, 0, 400) }
+}
+
+#[test]
+fn hedging_answers_in_time_what_would_have_been_late() {
+    let (with, without) = (run(&mixed(true, 50)), run(&mixed(false, 50)));
+    let late = |report: &Report| 1_000_000 - report.in_time_ppm.unwrap();
+    assert!(late(&with) * 4 < late(&without), "{with:?} {without:?}");
+    assert!(late(&with) < 10_000, "the aim: 99 % {with:?}");
+    // At most its budget.
+    assert!(with.executions_per_1000_tasks <= without.executions_per_1000_tasks * 11 / 10 + 1, "{with:?} {without:?}");
+}
+
+#[test]
+fn a_frame_cut_into_parts_is_there_sooner() {
+    let whole = Split::run(&mixed(true, 100), 1, 100);
+    let cut = Split::run(&mixed(true, 100), 16, 100);
+    assert!(cut.p50_ms * 2 < whole.p50_ms && cut.incomplete_ppm == 0, "{cut:?} {whole:?}");
+    let unhedged = Split::run(&mixed(false, 100), 16, 100);
+    assert!(cut.p90_ms < unhedged.p90_ms, "{cut:?} {unhedged:?}");
+}
+
+#[test]
+fn established_peers_bear_hoarders_and_sybils_at_little_cost() {
+    for attack in [Attack::Hoarder, Attack::Sybil] {
+        let report = check(attack, 1_500);
+        assert!(report.executions_per_1000_tasks <= 1_100, "{report:?}");
+    }
 }
 
 #[test]
