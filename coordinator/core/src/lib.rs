@@ -77,6 +77,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod diagnosis;
 mod dice;
 pub mod identity;
 pub mod io;

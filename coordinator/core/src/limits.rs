@@ -46,6 +46,11 @@ pub struct Limits {
     pub unacked_batches: usize,
     /// Attempts in a peer's unacknowledged batches: about 48 bytes each.
     pub unacked_attempts: usize,
+    /// Owners whose comparisons with one kernel are remembered for its diagnosis, 48 bytes each: a sample of so many tells
+    /// two of three from less.
+    pub doubt_owners: usize,
+    /// Penalties remembered in case their kernel turns out to be at fault, under 128 bytes each.
+    pub penalties: usize,
     /// Messages kept for a client that may come back.
     pub outbox_messages: usize,
     /// Bytes of outputs kept for a client that may come back.
@@ -75,6 +80,8 @@ impl Default for Limits {
             settled_entries: 128,
             unacked_batches: 64,
             unacked_attempts: 65_536,
+            doubt_owners: 256,
+            penalties: 65_536,
             outbox_messages: 256,
             outbox_bytes: 4 << 20,
         }

@@ -21,6 +21,14 @@ pub struct Stats {
     pub audits: u64,
     /// Of them, those that ended without the check: nobody could be asked in time.
     pub audits_waived: u64,
+    /// Disputes the referee decided and ran once more, to see whether it agrees with itself.
+    pub referee_checks: u64,
+    /// Wrong votes forgiven because their kernel turned out to be at fault.
+    pub penalties_lifted: u64,
+    /// Nano-USD of forfeited pay given back with them.
+    pub restored_nano_usd: u64,
+    /// Gauge: kernels held to be at fault.
+    pub kernels_suspected: u64,
     /// Tasks that ended without a quorum.
     pub tasks_unverified: u64,
     /// Tasks rebuilt from tickets after a restart.

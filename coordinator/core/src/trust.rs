@@ -31,12 +31,22 @@ pub struct TrustConfig {
     pub held_tasks: u32,
     /// Kernels of which a peer's posterior is remembered; under 50 bytes each. For others it stays on probation.
     pub kernels_per_peer: usize,
+    /// Established owners that must dissent on a kernel, besides being two of three, before it is held to be at fault itself
+    /// ([`crate::diagnosis`]). 8: fewer, and a ring with a fifth of the owners feigns it right after a restart with more than
+    /// one chance in a thousand. A network with fewer owners needs a referee to tell.
+    pub fault_owners: u32,
 }
 
 impl TrustConfig {
     /// Nothing beyond what clients ask for: no audits, pay at once.
-    pub const OFF: Self =
-        Self { probation: 0, floor_ppm: 0, unchecked_ppm: ONE_PPM, held_tasks: 0, kernels_per_peer: 0 };
+    pub const OFF: Self = Self {
+        probation: 0,
+        floor_ppm: 0,
+        unchecked_ppm: ONE_PPM,
+        held_tasks: 0,
+        kernels_per_peer: 0,
+        fault_owners: 8,
+    };
 
     /// The default with another floor and its window; 0 is [`Self::OFF`].
     #[must_use]
@@ -63,6 +73,7 @@ impl Default for TrustConfig {
             unchecked_ppm: 10_000,
             held_tasks: Self::held_for(floor_ppm),
             kernels_per_peer: 256,
+            fault_owners: 8,
         }
     }
 }

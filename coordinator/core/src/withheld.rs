@@ -58,6 +58,11 @@ impl Withheld {
         released
     }
 
+    /// What was taken wrongly is held again, as the oldest: it stays a pledge like any other pay.
+    pub(crate) fn restore_pay(&mut self, owner: AccountId, amount: Credits) {
+        self.windows.entry(owner).or_default().push_front(Pay { amount, unchecked: None });
+    }
+
     /// Empties the window of a liar.
     pub(crate) fn take(&mut self, owner: AccountId) -> VecDeque<Pay> {
         self.windows.remove(&owner).unwrap_or_default()

@@ -102,6 +102,8 @@ pub enum Refusal {
     Deadline,
     /// The coordinator is full, draining or cannot reach its store.
     Unavailable,
+    /// The kernel is held to give different results for the same input; the operator was told.
+    FaultyKernel,
     /// Anything newer than this program.
     #[serde(other)]
     Other,

@@ -23,6 +23,8 @@ pub(super) enum After {
     SessionOpened(SessionId),
     /// The client is told what its session cost.
     SessionClosed { conn: Option<ConnId>, spent: p2c2r_protocol::Credits },
+    /// Nobody waits for it.
+    Nothing,
     /// The operator is told.
     Admin { request: u64 },
     /// The peers are told, and the clients whose answers are withdrawn.
@@ -55,7 +57,7 @@ impl Commits {
             After::Settled { entries, .. } => {
                 entries.get(peer).is_some_and(|entries| entries.iter().any(|e| e.nonce == *nonce))
             }
-            After::SessionOpened(_) | After::SessionClosed { .. } | After::Admin { .. } => false,
+            After::SessionOpened(_) | After::SessionClosed { .. } | After::Nothing | After::Admin { .. } => false,
         })
     }
 }
@@ -91,6 +93,7 @@ impl Market {
         match after {
             After::SessionOpened(session) => self.session_opened(session),
             After::SessionClosed { conn, spent } => self.session_closed(conn, spent),
+            After::Nothing => {}
             After::Admin { request } => self.out.push_back(Output::AdminDone { request, result: Ok(()) }),
             After::Settled { batch, root, entries, withdrawn } => {
                 self.tell_settled(batch, root, entries);

@@ -118,6 +118,12 @@ impl Market {
         if self.referee_failed(key) {
             return;
         }
+        if self.is_referees_own(key) {
+            if self.tasks.get(key).is_some_and(|task| task.running() == 0) {
+                self.give_up(key, Refusal::NoPeers);
+            }
+            return;
+        }
         let Some(task) = self.tasks.get(key) else { return };
         // What has no time left is about to be given up.
         if task.phase != Phase::Undecided || task.ends() <= self.now {

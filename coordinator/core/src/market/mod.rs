@@ -3,8 +3,10 @@
 mod account;
 mod attempt;
 mod commit;
+mod diagnosis;
 mod dispatch;
 mod referee;
+mod rerun;
 mod result;
 mod session;
 mod settle;
@@ -23,12 +25,13 @@ use p2c2r_signing::{AccountId, BlobId, Digest, ModuleId, SessionId, TicketKey};
 pub use view::{PeerView, SessionView};
 
 use crate::config::MarketConfig;
+use crate::diagnosis::{Doubt, Penalties};
 use crate::dice::Dice;
 use crate::io::{ConnId, Input, Millis, Output};
 use crate::ledger::Ledger;
 use crate::peers::Peers;
 use crate::queue::{Queue, Reissues};
-use crate::record::{KernelRecord, Snapshot};
+use crate::record::{KernelRecord, Snapshot, SuspicionRecord};
 use crate::session::Sessions;
 use crate::stats::Stats;
 use crate::task::{Answer, Tasks};
@@ -50,6 +53,9 @@ pub struct Market {
     sessions: Sessions,
     peers: Peers,
     withheld: Withheld,
+    doubts: BTreeMap<ModuleId, Doubt>,
+    penalties: Penalties,
+    suspects: BTreeMap<ModuleId, SuspicionRecord>,
     tasks: Tasks,
     queue: Queue,
     reissues: Reissues,
@@ -97,6 +103,9 @@ impl Market {
             sessions: Sessions::restore(&snapshot, now, config.recovery_ms, config.hold_grace_ms),
             peers: Peers::restore(&snapshot, &config),
             withheld: Withheld::restore(&snapshot),
+            doubts: BTreeMap::new(),
+            penalties: Penalties::default(),
+            suspects: snapshot.suspicions.iter().map(|s| (s.module, *s)).collect(),
             commits: Commits::after(snapshot.last_commit),
             last_root: snapshot.recent.last().map_or(Digest::from_bytes([0; 32]), |s| s.root),
             kernels: snapshot.kernels.into_iter().map(|k| (k.module, k)).collect(),
@@ -197,7 +206,8 @@ impl Market {
         match message {
             PeerToServer::Offer { slots, classes, speed: _ } => self.offer(conn, peer, slots, &classes),
             PeerToServer::Result { ticket, outcome, units, trace_root, seal } => {
-                let answer = Answer { outcome, units, trace_root, seal, output: payload };
+                let output_digest = Digest::of(&payload);
+                let answer = Answer { outcome, units, trace_root, seal, output: payload, output_digest };
                 self.result(conn, peer, &ticket, answer);
             }
             PeerToServer::Fault { ticket, fault: _ } => self.peer_fault(conn, peer, &ticket),

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{SettledAttempt, Standing};
 use p2c2r_signing::{Digest, PublicKey, SessionId};
 
 use super::Market;
 use super::commit::After;
+use super::rerun::share_costs;
 use super::trust::Grounds;
 use super::verdict::cost_of;
 use crate::record::Record;
-use crate::settlement::{DecidedTask, Execution, Settlement, settle};
+use crate::settlement::{DecidedTask, Execution, Payer, Settlement, settle};
 use crate::task::{AttemptState, Phase, Task};
 use crate::trust::Basis;
 
@@ -30,7 +32,9 @@ impl Market {
     pub(super) fn settle_due(&mut self) {
         self.settle_at = None;
         let behind = self.store_is_behind();
-        if !behind && !self.decided.is_empty() {
+        // What is due from the platform is a batch's business too.
+        let due = self.penalties.owes() && self.ledger.platform() > Credits::ZERO;
+        if !behind && (due || !self.decided.is_empty()) {
             self.cut();
         }
         if !self.decided.is_empty() {
@@ -51,12 +55,13 @@ impl Market {
         while executions < self.config.limits.batch_executions {
             let Some(key) = self.decided.pop_front() else { break };
             let Some(task) = self.tasks.get(key) else { continue };
-            let decided = decided_task(task);
+            let decided = decided_task(task, self.suspects.contains_key(&task.module));
             executions += decided.executions.len();
             tasks.push(decided);
             grounds.push(Grounds::of(task));
             self.leave(key);
         }
+        share_costs(&mut tasks, self.ledger.platform());
         let batch = self.ledger.last_batch() + 1;
         let share = self.config.peer_share_percent;
         let mut settlement = settle(batch, self.now, share, &tasks);
@@ -83,8 +88,10 @@ impl Market {
         let sessions: BTreeSet<SessionId> = tasks.iter().map(|t| t.session).collect();
         let root = record.root;
         let (passed, withdrawn) = self.hold_back(batch, &tasks, &grounds, &record);
+        let suspicions = self.weigh(&tasks, &grounds);
         let mut records: Vec<Record> = transfers.into_iter().chain(passed).map(Record::Transfer).collect();
         records.push(Record::Settlement(record));
+        records.extend(suspicions.into_iter().map(Record::Suspicion));
         records.extend(self.peers.changed().into_iter().map(Record::Peer));
         self.commit(records, After::Settled { batch, root, entries, withdrawn });
         for session in sessions {
@@ -133,8 +140,8 @@ impl Market {
     }
 }
 
-/// What is settled of a task: the attempts that brought a result.
-fn decided_task(task: &Task) -> DecidedTask {
+/// What is settled of a task: the attempts that brought a result. Of a kernel at fault nobody is wrong.
+fn decided_task(task: &Task, at_fault: bool) -> DecidedTask {
     let executions = task.attempts.iter().filter_map(|attempt| match attempt.state {
         AttemptState::Voted { vote, units, seal } => Some(Execution {
             nonce: attempt.nonce,
@@ -143,6 +150,7 @@ fn decided_task(task: &Task) -> DecidedTask {
             units,
             standing: match (task.phase, vote) {
                 (Phase::Confirmed(winner, ..), Some(vote)) if vote == winner => Standing::Agreed,
+                (_, Some(_)) if at_fault => Standing::Void,
                 // A result that broke a rule is wrong whatever the others say.
                 (Phase::Confirmed(_, _, Basis::Quorum | Basis::Referee), _) | (_, None) => Standing::Outvoted,
                 // One voice against another says nothing about either.
@@ -157,6 +165,7 @@ fn decided_task(task: &Task) -> DecidedTask {
     DecidedTask {
         task: task.id,
         session: task.session,
+        payer: if task.rerun.is_some() { Payer::Platform } else { Payer::Session },
         number: task.number,
         module: task.module,
         cost: cost_of(task.phase),

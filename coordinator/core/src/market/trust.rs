@@ -1,19 +1,19 @@
 //! Checks the platform decides on, and the pay that answers for what nobody checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{Refusal, ServerToClient, Standing, Verdict};
-use p2c2r_signing::{AccountId, SessionId};
+use p2c2r_signing::{AccountId, AttemptNonce, ModuleId, PublicKey, SessionId, Vote};
 
 use super::Market;
 use crate::ledger::Passing;
 use crate::peers::ClassKey;
 use crate::record::{LedgerAccount, SettlementRecord, Transfer, TransferKind};
 use crate::settlement::DecidedTask;
-use crate::task::{Phase, Task};
-use crate::trust::{Basis, ONE_PPM};
+use crate::task::{AttemptState, Phase, Task};
+use crate::trust::{Basis, ONE_PPM, Posterior};
 use crate::withheld::{Pay, Unchecked};
 
 /// What a decided task's settlement rests on.
@@ -21,11 +21,15 @@ pub(super) struct Grounds {
     client: AccountId,
     /// `None` without a verdict.
     pub(super) basis: Option<Basis>,
+    /// Whether it ended with as many answers as voters, three at least.
+    pub(super) split: bool,
+    /// Attempts whose results broke a rule: wrong whatever the kernel is.
+    pub(super) broken: Vec<AttemptNonce>,
 }
 
 /// Money on its way out of what is withheld, net per pair of accounts.
 #[derive(Default)]
-struct Passings(BTreeMap<(TransferKind, LedgerAccount, LedgerAccount), u128>);
+pub(super) struct Passings(BTreeMap<(TransferKind, LedgerAccount, LedgerAccount), u128>);
 
 impl Grounds {
     pub(super) fn of(task: &Task) -> Self {
@@ -33,12 +37,27 @@ impl Grounds {
             Phase::Confirmed(_, _, basis) => Some(basis),
             Phase::Undecided | Phase::Unverified => None,
         };
-        Self { client: task.client, basis }
+        let voted = task.attempts.iter().filter_map(|a| match a.state {
+            AttemptState::Voted { vote, .. } => Some((a.nonce, vote)),
+            _ => None,
+        });
+        let broken = voted.clone().filter(|(_, vote)| vote.is_none()).map(|(nonce, _)| nonce).collect();
+        let mut votes: Vec<Vote> = voted.filter_map(|(_, vote)| vote).collect();
+        let voters = votes.len();
+        votes.sort_unstable();
+        votes.dedup();
+        let split = basis.is_none() && voters > 2 && votes.len() == voters;
+        Self { client: task.client, basis, split, broken }
+    }
+
+    /// Whether the votes were held against each other.
+    pub(super) fn is_compared(&self) -> bool {
+        self.split || matches!(self.basis, Some(Basis::Quorum | Basis::Referee))
     }
 }
 
 impl Passings {
-    fn add(&mut self, kind: TransferKind, from: LedgerAccount, to: LedgerAccount, amount: u128) {
+    pub(super) fn add(&mut self, kind: TransferKind, from: LedgerAccount, to: LedgerAccount, amount: u128) {
         if amount > 0 {
             *self.0.entry((kind, from, to)).or_insert(0) += amount;
         }
@@ -55,7 +74,7 @@ impl Market {
     /// for several executions compares them anyway, and where nobody else offers the class nobody can be asked.
     pub(super) fn decide_check(&mut self, key: usize, peer: usize, class: ClassKey) {
         let Some(task) = self.tasks.get(key) else { return };
-        if task.replicas > 1 || task.checks > 0 {
+        if task.replicas > 1 || task.checks > 0 || task.rerun.is_some() {
             return;
         }
         let rate = self.peers.audit_ppm(peer, &task.module, &self.config.trust);
@@ -97,7 +116,7 @@ impl Market {
         record: &SettlementRecord,
     ) -> (Vec<Transfer>, Vec<(SessionId, u64)>) {
         let mut passings = Passings::default();
-        let mut liars = BTreeSet::new();
+        let mut liars: BTreeMap<AccountId, Vec<(ModuleId, PublicKey, Posterior)>> = BTreeMap::new();
         let most = self.config.trust.held_tasks;
         let executions =
             tasks.iter().zip(grounds).flat_map(|(task, g)| task.executions.iter().map(move |e| (task, g, e)));
@@ -108,13 +127,18 @@ impl Market {
             if execution.standing == Standing::Void {
                 continue;
             }
-            if let Some(peer) = self.peers.find(&execution.peer)
+            let peer = self.peers.find(&execution.peer);
+            let before = peer.map(|peer| self.peers.posterior(peer, &task.module, &self.config.trust));
+            if let Some(peer) = peer
                 && (grounds.basis != Some(Basis::HeldWindow) || vouched || !right)
             {
                 self.peers.compared(peer, task.module, right, &self.config.trust);
             }
             if !right {
-                liars.insert(owner);
+                let lies = liars.entry(owner).or_default();
+                if !grounds.broken.contains(&execution.nonce) {
+                    lies.extend(before.map(|before| (task.module, execution.peer, before)));
+                }
                 continue;
             }
             let unchecked = (grounds.basis == Some(Basis::HeldWindow) && !vouched).then_some(Unchecked {
@@ -129,12 +153,18 @@ impl Market {
         }
         let mut withdrawn = Vec::new();
         let mut platform = u128::from(self.ledger.platform().nano_usd());
-        for owner in liars {
+        for (owner, lies) in liars {
+            let mut lost = 0;
             for pay in self.withheld.take(owner) {
+                lost += u128::from(pay.amount.nano_usd());
                 self.forfeit(owner, pay, &mut passings, &mut platform);
                 withdrawn.extend(pay.unchecked.map(|u| (u.session, u.number)));
             }
+            for (module, peer, before) in lies {
+                self.remember_penalty(module, peer, owner, before, std::mem::take(&mut lost));
+            }
         }
+        self.give_back(&mut passings, &mut platform);
         self.stats.tasks_withdrawn += withdrawn.len() as u64;
         let passed = self.ledger.pass_on(batch, &passings.all(), self.now);
         debug_assert!(passed.is_ok(), "batch {batch}: {passed:?}");
@@ -170,6 +200,6 @@ impl Market {
 }
 
 /// Sums here are parts of balances, which fit a `u64` by the ledger's bound on deposits.
-fn credits(amount: u128) -> Credits {
+pub(super) fn credits(amount: u128) -> Credits {
     Credits::from_nano_usd(u64::try_from(amount).unwrap_or(u64::MAX))
 }

@@ -251,8 +251,39 @@ impl Peers {
 
     /// The chance with which the peer's next task of a kernel is checked.
     pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
+        self.posterior(id, module, config).audit_ppm(config)
+    }
+
+    /// How far the peer is trusted with a kernel.
+    pub(crate) fn posterior(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> Posterior {
         let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
-        known.copied().unwrap_or(Posterior::new(config)).audit_ppm(config)
+        known.copied().unwrap_or(Posterior::new(config))
+    }
+
+    /// A wrong vote was none, for it was the kernel's fault: the peer stands as before it.
+    pub(crate) fn pardon(
+        &mut self,
+        id: usize,
+        module: ModuleId,
+        before: Posterior,
+        now: Millis,
+        config: &MarketConfig,
+    ) {
+        let Some(peer) = self.slab.get_mut(id) else { return };
+        if let Some(posterior) = peer.trust.get_mut(&module) {
+            *posterior = before;
+        }
+        peer.standing.pardon(config);
+        self.dirty.insert(id);
+        if let Some(totals) = self.totals.get_mut(&peer.standing.record.account) {
+            totals.outvoted = totals.outvoted.saturating_sub(1);
+        }
+        self.refresh(id, now);
+    }
+
+    /// Whether the account's peers are the operator's.
+    pub(crate) fn is_referee(&self, account: &AccountId) -> bool {
+        self.referee_accounts.contains(account)
     }
 
     /// A vote of the peer was compared with others.

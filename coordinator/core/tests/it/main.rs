@@ -2,6 +2,7 @@
 //! against a naive model.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod diagnosis;
 mod fixture;
 mod ledger_model;
 mod referee;

@@ -56,8 +56,8 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn refusal() -> impl Strategy<Value = Refusal> {
     use Refusal::{
-        Authentication, Deadline, Forbidden, Funds, Limit, NoPeers, NoSession, Other, Protocol, Unavailable,
-        UnknownBlob, UnknownKernel, Version,
+        Authentication, Deadline, FaultyKernel, Forbidden, Funds, Limit, NoPeers, NoSession, Other, Protocol,
+        Unavailable, UnknownBlob, UnknownKernel, Version,
     };
     select(vec![
         Version,
@@ -72,6 +72,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         NoPeers,
         Deadline,
         Unavailable,
+        FaultyKernel,
         Other,
     ])
 }

@@ -1,0 +1,121 @@
+//! Runs the platform orders of work that was done before, to see whether the same comes out: to their peers tasks like any
+//! other. Nobody is told of their answers and no session pays for them.
+//!
+//! The result claimed before counts as one vote. Whoever agrees makes a quorum with it; whoever differs brings in another
+//! owner, and the referee, as in any dispute.
+
+use p2c2r_protocol::Credits;
+use p2c2r_protocol::message::Mode;
+use p2c2r_signing::{AccountId, SessionId, Vote};
+
+use super::Market;
+use super::submit::price;
+use crate::identity::task_id;
+use crate::quorum::Tally;
+use crate::settlement::{DecidedTask, Payer};
+use crate::task::{Answer, Needs, Phase, Place, Rerun, Task, Why, Work};
+use crate::trust::Basis;
+
+impl Market {
+    /// A task of some work, given to nobody yet. `None` where there is no room for it, or nobody may run its kernel.
+    pub(super) fn rerun(&mut self, work: &Work, why: Why, barred: Vec<AccountId>) -> Option<usize> {
+        let limits = &self.config.limits;
+        let kernel = self.kernels.get(&work.module)?;
+        let room = self.tasks.len() < limits.tasks
+            && self.tasks.input_bytes.saturating_add(work.input.len()) <= limits.input_bytes;
+        if self.draining || !room || self.suspects.contains_key(&work.module) {
+            return None;
+        }
+        let needs = Needs::of(&kernel.manifest);
+        // A session nobody has: its task's identity is as good as any other, and never comes twice.
+        let session = SessionId::from_bytes(*self.dice.nonce().as_bytes());
+        let id = task_id(session, 0);
+        let claim = work.claim.vote(id, work.module, work.class.class, work.digest);
+        let mut tally = Tally::new(2);
+        tally.cast(claim);
+        let deadline = self.now.plus(work.patience_ms).plus(self.config.verify_window_ms);
+        let key = self.tasks.insert(Task {
+            id,
+            session,
+            client: work.client,
+            number: 0,
+            module: work.module,
+            needs,
+            digest: work.digest,
+            input: work.input.clone(),
+            blobs: work.blobs.clone(),
+            seed: work.seed,
+            priority: 0,
+            mode: Mode::Confirmed,
+            replicas: 1,
+            checks: 0,
+            max_units: work.max_units,
+            output_bytes: work.output_bytes,
+            rate: work.rate,
+            reserve: Credits::ZERO,
+            deadline,
+            patience_ms: work.patience_ms,
+            verify_by: deadline,
+            timer: None,
+            place: Place::Class(work.class),
+            attempts: Vec::new(),
+            tally,
+            phase: Phase::Undecided,
+            delivered: None,
+            kept: None,
+            ruling: None,
+            waiting: false,
+            rerun: Some(Rerun { why, claim, barred }),
+        });
+        Some(key)
+    }
+
+    /// The right vote of a rerun is known.
+    pub(super) fn rerun_decided(&mut self, key: usize, vote: Vote, answer: Answer, basis: Basis) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let Some(rerun) = &task.rerun else { return };
+        let (why, agrees, module) = (rerun.why, rerun.claim == vote, task.module);
+        let cost = price(task.rate, answer.units, 1).unwrap_or(Credits::ZERO);
+        task.phase = Phase::Confirmed(vote, cost, basis);
+        self.decided(key);
+        match why {
+            Why::RefereeCheck if agrees => {}
+            Why::RefereeCheck => self.referee_differs(module),
+        }
+    }
+
+    /// A rerun came to nothing. Its votes, if there are any, are void.
+    pub(super) fn rerun_failed(&mut self, key: usize) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if task.has_votes() {
+            task.phase = Phase::Unverified;
+            self.decided(key);
+        } else {
+            self.cancel_running(key);
+            self.forget(key);
+        }
+    }
+
+    /// Nobody else is asked to run it: it is the referee's alone, or over.
+    pub(super) fn is_referees_own(&self, key: usize) -> bool {
+        let why = self.tasks.get(key).and_then(|task| task.rerun.as_ref()).map(|rerun| rerun.why);
+        why == Some(Why::RefereeCheck)
+    }
+}
+
+/// Who pays for reruns in a batch: like an audit, they have their part of what the kernel's tasks in the batch cost. Where there
+/// are none the platform pays, as far as `platform` goes: whoever earned nothing would know what it ran.
+pub(super) fn share_costs(tasks: &mut [DecidedTask], platform: Credits) {
+    let mut left = platform;
+    let paying: std::collections::BTreeSet<_> = tasks
+        .iter()
+        .filter(|t| t.payer == Payer::Session && t.cost.is_some_and(|cost| cost > Credits::ZERO))
+        .map(|t| t.module)
+        .collect();
+    for task in tasks.iter_mut().filter(|t| t.payer == Payer::Platform) {
+        let Some(cost) = task.cost else { continue };
+        let pays = if paying.contains(&task.module) { None } else { left.checked_sub(cost) };
+        left = pays.unwrap_or(left);
+        task.cost = Some(if pays.is_some() { cost } else { Credits::ZERO });
+    }
+}
