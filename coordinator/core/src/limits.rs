@@ -31,6 +31,11 @@ pub struct Limits {
     pub tasks: usize,
     /// Bytes of inputs kept for reissue.
     pub input_bytes: usize,
+    /// Bytes of work kept whose answer rests on one execution, to run it again should its peer be caught lying; they are not in
+    /// `input_bytes`. The oldest goes first: its answer can only be withdrawn.
+    pub recheck_bytes: usize,
+    /// Answers run again at a time: more are withdrawn instead, or a ring that is caught would keep the clients' tasks waiting.
+    pub rechecks: usize,
     /// Tasks waiting for free peers; they count in `tasks` as well.
     pub pending: usize,
     /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges.
@@ -73,6 +78,8 @@ impl Default for Limits {
             tasks_per_session: 65_536,
             tasks: 262_144,
             input_bytes: 1 << 30,
+            recheck_bytes: 256 << 20,
+            rechecks: 1_024,
             pending: 65_536,
             number_gaps: 4_096,
             commits_in_flight: 1_024,

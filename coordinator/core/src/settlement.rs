@@ -42,6 +42,8 @@ pub enum Payer {
     Session,
     /// The platform, that had it run.
     Platform,
+    /// Nobody: as an audit, it has its part of what the kernel's other tasks in the batch cost.
+    Pool,
 }
 
 /// One execution of a decided task.
@@ -87,7 +89,7 @@ pub fn settle(batch: u64, at: Millis, peer_share_percent: u8, tasks: &[DecidedTa
             confirmed += 1;
             let payer = match task.payer {
                 Payer::Session => Some(task.session),
-                Payer::Platform => None,
+                Payer::Platform | Payer::Pool => None,
             };
             *charges.entry(payer).or_insert(0) += u128::from(task_cost.nano_usd());
         }

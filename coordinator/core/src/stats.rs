@@ -15,8 +15,16 @@ pub struct Stats {
     pub tasks_on_held_window: u64,
     /// Of them, those a referee decided.
     pub tasks_on_referee: u64,
-    /// Answers withdrawn after their verdict, because their peer lied.
+    /// Answers withdrawn after their verdict, because their peer lied; those replaced by the right one as well.
     pub tasks_withdrawn: u64,
+    /// Answers of a liar that others ran again.
+    pub rechecks: u64,
+    /// Of them, those that were right and stand.
+    pub rechecks_right: u64,
+    /// Of them, those that were wrong and replaced.
+    pub rechecks_wrong: u64,
+    /// Gauge: bytes of work kept for that.
+    pub recheck_bytes: u64,
     /// Tasks the platform had executed once more than asked, to check.
     pub audits: u64,
     /// Of them, those that ended without the check: nobody could be asked in time.

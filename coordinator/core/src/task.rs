@@ -15,6 +15,7 @@ use crate::io::{Millis, Network};
 use crate::peers::ClassKey;
 use crate::quorum::Tally;
 use crate::trust::Basis;
+use crate::withheld::Unchecked;
 
 /// All tasks between submit and settlement.
 #[derive(Default)]
@@ -88,6 +89,8 @@ pub(crate) struct Rerun {
 pub(crate) enum Why {
     /// The referee, to see whether it agrees with itself.
     RefereeCheck,
+    /// An answer on one execution, whose peer was caught lying since. Its cost is set aside until this is over.
+    Recheck(Unchecked),
 }
 
 /// What it takes to run a task again, and what is claimed to come out.

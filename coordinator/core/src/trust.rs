@@ -11,6 +11,8 @@
 //! `1 / floor` lies in the mean. That this does not pay is the business of the pay held back, see
 //! [`TrustConfig::held_tasks`].
 
+pub use p2c2r_protocol::message::Basis;
+
 /// What an operator decides about trust. Shares are in parts per million.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustConfig {
@@ -142,18 +144,6 @@ impl Posterior {
         self.right -= self.right.div_ceil(DECAY);
         self.wrong -= self.wrong.div_ceil(DECAY);
     }
-}
-
-/// What a confirmed answer rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Basis {
-    /// Equal votes of several owners.
-    Quorum,
-    /// The vote of the operator's referee, after others differed.
-    Referee,
-    /// One execution by a peer whose window of held pay is clean so far. The answer is withdrawn and paid back if the
-    /// peer's owner is found lying while the pay is held.
-    HeldWindow,
 }
 
 #[cfg(test)]

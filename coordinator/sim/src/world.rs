@@ -361,11 +361,16 @@ impl World {
                     Verdict::Revoked { .. } => {
                         self.delivered.insert(task, payload.first() != Some(&RIGHT));
                     }
-                    // Its first verdict, or its second: then the answer is withdrawn.
                     Verdict::Unverified { .. } => {
                         self.delivered.remove(&task);
-                        self.wrong_on_window.remove(&task);
                     }
+                }
+            }
+            ServerToClient::TaskWithdrawn { number, right, .. } => {
+                let Some(&session) = self.clients.get(&conn) else { return };
+                // What replaces it may be as wrong.
+                if right.is_none() || payload.first() == Some(&RIGHT) {
+                    self.wrong_on_window.remove(&(session, number));
                 }
             }
             ServerToClient::TaskRefused { .. } => self.tallies.refused += 1,

@@ -6,6 +6,7 @@ use p2c2r_protocol::message::SettledAttempt;
 use p2c2r_signing::{AttemptNonce, Digest, PublicKey, SessionId};
 
 use super::Market;
+use super::withdrawal::Withdrawn;
 use crate::io::{CommitId, ConnId, Output};
 use crate::record::{Commit, Record};
 
@@ -28,12 +29,7 @@ pub(super) enum After {
     /// The operator is told.
     Admin { request: u64 },
     /// The peers are told, and the clients whose answers are withdrawn.
-    Settled {
-        batch: u64,
-        root: Digest,
-        entries: BTreeMap<PublicKey, Vec<SettledAttempt>>,
-        withdrawn: Vec<(SessionId, u64)>,
-    },
+    Settled { batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>>, withdrawn: Vec<Withdrawn> },
 }
 
 impl Commits {

@@ -15,6 +15,7 @@ mod timer;
 mod trust;
 mod verdict;
 mod view;
+mod withdrawal;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -24,6 +25,7 @@ use p2c2r_signing::{AccountId, BlobId, Digest, ModuleId, SessionId, TicketKey};
 
 pub use view::{PeerView, SessionView};
 
+use crate::archive::Archive;
 use crate::config::MarketConfig;
 use crate::diagnosis::{Doubt, Penalties};
 use crate::dice::Dice;
@@ -38,6 +40,7 @@ use crate::task::{Answer, Tasks};
 use crate::withheld::Withheld;
 use commit::Commits;
 use timer::Timer;
+use withdrawal::Rechecks;
 
 /// The market. See the [crate] for what goes in and what comes out.
 pub struct Market {
@@ -53,6 +56,8 @@ pub struct Market {
     sessions: Sessions,
     peers: Peers,
     withheld: Withheld,
+    archive: Archive,
+    rechecks: Rechecks,
     doubts: BTreeMap<ModuleId, Doubt>,
     penalties: Penalties,
     suspects: BTreeMap<ModuleId, SuspicionRecord>,
@@ -103,6 +108,8 @@ impl Market {
             sessions: Sessions::restore(&snapshot, now, config.recovery_ms, config.hold_grace_ms),
             peers: Peers::restore(&snapshot, &config),
             withheld: Withheld::restore(&snapshot),
+            archive: Archive::default(),
+            rechecks: Rechecks::default(),
             doubts: BTreeMap::new(),
             penalties: Penalties::default(),
             suspects: snapshot.suspicions.iter().map(|s| (s.module, *s)).collect(),

@@ -4,6 +4,8 @@
 //! The result claimed before counts as one vote. Whoever agrees makes a quorum with it; whoever differs brings in another
 //! owner, and the referee, as in any dispute.
 
+use std::collections::BTreeSet;
+
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::Mode;
 use p2c2r_signing::{AccountId, SessionId, Vote};
@@ -75,24 +77,32 @@ impl Market {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let Some(rerun) = &task.rerun else { return };
         let (why, agrees, module) = (rerun.why, rerun.claim == vote, task.module);
-        let cost = price(task.rate, answer.units, 1).unwrap_or(Credits::ZERO);
+        let cost = match why {
+            Why::Recheck(unchecked) => unchecked.cost,
+            Why::RefereeCheck => price(task.rate, answer.units, 1).unwrap_or(Credits::ZERO),
+        };
         task.phase = Phase::Confirmed(vote, cost, basis);
         self.decided(key);
         match why {
             Why::RefereeCheck if agrees => {}
             Why::RefereeCheck => self.referee_differs(module),
+            Why::Recheck(unchecked) => self.rechecked(unchecked, (!agrees).then_some(answer)),
         }
     }
 
     /// A rerun came to nothing. Its votes, if there are any, are void.
     pub(super) fn rerun_failed(&mut self, key: usize) {
         let Some(task) = self.tasks.get_mut(key) else { return };
+        let why = task.rerun.as_ref().map(|rerun| rerun.why);
         if task.has_votes() {
             task.phase = Phase::Unverified;
             self.decided(key);
         } else {
             self.cancel_running(key);
             self.forget(key);
+        }
+        if let Some(Why::Recheck(unchecked)) = why {
+            self.recheck_failed(unchecked);
         }
     }
 
@@ -103,19 +113,20 @@ impl Market {
     }
 }
 
-/// Who pays for reruns in a batch: like an audit, they have their part of what the kernel's tasks in the batch cost. Where there
-/// are none the platform pays, as far as `platform` goes: whoever earned nothing would know what it ran.
-pub(super) fn share_costs(tasks: &mut [DecidedTask], platform: Credits) {
+/// Who pays for the pool's own in a batch: like audits, they have their part of what the kernel's tasks in it cost. Where there
+/// are none the platform pays, as far as `platform` nano-USD go: whoever earned nothing would know what it ran.
+pub(super) fn share_costs(tasks: &mut [DecidedTask], platform: u128) {
+    let paid = |t: &&DecidedTask| t.payer != Payer::Pool && t.cost.is_some_and(|cost| cost > Credits::ZERO);
+    let paying: BTreeSet<_> = tasks.iter().filter(paid).map(|t| t.module).collect();
     let mut left = platform;
-    let paying: std::collections::BTreeSet<_> = tasks
-        .iter()
-        .filter(|t| t.payer == Payer::Session && t.cost.is_some_and(|cost| cost > Credits::ZERO))
-        .map(|t| t.module)
-        .collect();
-    for task in tasks.iter_mut().filter(|t| t.payer == Payer::Platform) {
+    for task in tasks.iter_mut().filter(|t| t.payer == Payer::Pool) {
         let Some(cost) = task.cost else { continue };
-        let pays = if paying.contains(&task.module) { None } else { left.checked_sub(cost) };
-        left = pays.unwrap_or(left);
-        task.cost = Some(if pays.is_some() { cost } else { Credits::ZERO });
+        let amount = u128::from(cost.nano_usd());
+        if paying.contains(&task.module) || amount > left {
+            task.cost = Some(Credits::ZERO);
+        } else {
+            left -= amount;
+            task.payer = Payer::Platform;
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::trust::Grounds;
 use super::verdict::cost_of;
 use crate::record::Record;
 use crate::settlement::{DecidedTask, Execution, Payer, Settlement, settle};
-use crate::task::{AttemptState, Phase, Task};
+use crate::task::{AttemptState, Phase, Task, Why};
 use crate::trust::Basis;
 
 /// Executions a decided task brings as a rule, to know when a batch is full.
@@ -32,8 +32,8 @@ impl Market {
     pub(super) fn settle_due(&mut self) {
         self.settle_at = None;
         let behind = self.store_is_behind();
-        // What is due from the platform is a batch's business too.
-        let due = self.penalties.owes() && self.ledger.platform() > Credits::ZERO;
+        // What is due from the platform, and to be withdrawn, is a batch's business too.
+        let due = !self.rechecks.outcomes.is_empty() || self.penalties.owes() && self.ledger.platform() > Credits::ZERO;
         if !behind && (due || !self.decided.is_empty()) {
             self.cut();
         }
@@ -57,11 +57,15 @@ impl Market {
             let Some(task) = self.tasks.get(key) else { continue };
             let decided = decided_task(task, self.suspects.contains_key(&task.module));
             executions += decided.executions.len();
+            if let (Some(Why::Recheck(_)), Some(cost)) = (task.rerun.as_ref().map(|rerun| rerun.why), decided.cost) {
+                // Spent, now that it is paid.
+                self.rechecks.set_aside = self.rechecks.set_aside.saturating_sub(u128::from(cost.nano_usd()));
+            }
             tasks.push(decided);
             grounds.push(Grounds::of(task));
             self.leave(key);
         }
-        share_costs(&mut tasks, self.ledger.platform());
+        share_costs(&mut tasks, self.platform_free());
         let batch = self.ledger.last_batch() + 1;
         let share = self.config.peer_share_percent;
         let mut settlement = settle(batch, self.now, share, &tasks);
@@ -97,6 +101,7 @@ impl Market {
         for session in sessions {
             self.end_if_over(session);
         }
+        self.start_rechecks();
     }
 
     /// Takes a decided task out: from now on its number is over.
@@ -165,7 +170,11 @@ fn decided_task(task: &Task, at_fault: bool) -> DecidedTask {
     DecidedTask {
         task: task.id,
         session: task.session,
-        payer: if task.rerun.is_some() { Payer::Platform } else { Payer::Session },
+        payer: match task.rerun.as_ref().map(|rerun| rerun.why) {
+            None => Payer::Session,
+            Some(Why::Recheck(_)) => Payer::Platform,
+            Some(Why::RefereeCheck) => Payer::Pool,
+        },
         number: task.number,
         module: task.module,
         cost: cost_of(task.phase),

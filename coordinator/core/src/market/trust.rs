@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use p2c2r_protocol::Credits;
-use p2c2r_protocol::message::{Refusal, ServerToClient, Standing, Verdict};
-use p2c2r_signing::{AccountId, AttemptNonce, ModuleId, PublicKey, SessionId, Vote};
+use p2c2r_protocol::message::Standing;
+use p2c2r_signing::{AccountId, AttemptNonce, ModuleId, PublicKey, Vote};
 
 use super::Market;
+use super::withdrawal::Withdrawn;
 use crate::ledger::Passing;
 use crate::peers::ClassKey;
 use crate::record::{LedgerAccount, SettlementRecord, Transfer, TransferKind};
@@ -114,7 +114,7 @@ impl Market {
         tasks: &[DecidedTask],
         grounds: &[Grounds],
         record: &SettlementRecord,
-    ) -> (Vec<Transfer>, Vec<(SessionId, u64)>) {
+    ) -> (Vec<Transfer>, Vec<Withdrawn>) {
         let mut passings = Passings::default();
         let mut liars: BTreeMap<AccountId, Vec<(ModuleId, PublicKey, Posterior)>> = BTreeMap::new();
         let most = self.config.trust.held_tasks;
@@ -141,6 +141,9 @@ impl Market {
                 }
                 continue;
             }
+            if vouched {
+                self.archive.take((task.session, task.number));
+            }
             let unchecked = (grounds.basis == Some(Basis::HeldWindow) && !vouched).then_some(Unchecked {
                 client: grounds.client,
                 session: task.session,
@@ -149,16 +152,20 @@ impl Market {
             });
             let released = self.withheld.push(owner, Pay { amount: settled.earned, unchecked }, most);
             let (from, to) = (LedgerAccount::Withheld(owner), LedgerAccount::Available(owner));
-            passings.add(TransferKind::Release, from, to, released);
+            for pay in released {
+                passings.add(TransferKind::Release, from, to, u128::from(pay.amount.nano_usd()));
+                if let Some(Unchecked { session, number, .. }) = pay.unchecked {
+                    self.archive.take((session, number));
+                }
+            }
         }
-        let mut withdrawn = Vec::new();
-        let mut platform = u128::from(self.ledger.platform().nano_usd());
+        let mut platform = self.platform_free();
+        let mut withdrawn = self.recheck_outcomes(&mut passings);
         for (owner, lies) in liars {
             let mut lost = 0;
             for pay in self.withheld.take(owner) {
                 lost += u128::from(pay.amount.nano_usd());
-                self.forfeit(owner, pay, &mut passings, &mut platform);
-                withdrawn.extend(pay.unchecked.map(|u| (u.session, u.number)));
+                withdrawn.extend(self.forfeit(owner, pay, &mut passings, &mut platform));
             }
             for (module, peer, before) in lies {
                 self.remember_penalty(module, peer, owner, before, std::mem::take(&mut lost));
@@ -166,36 +173,41 @@ impl Market {
         }
         self.give_back(&mut passings, &mut platform);
         self.stats.tasks_withdrawn += withdrawn.len() as u64;
+        self.stats.refunded_nano_usd += withdrawn.iter().map(|w| w.refund.nano_usd()).sum::<u64>();
         let passed = self.ledger.pass_on(batch, &passings.all(), self.now);
         debug_assert!(passed.is_ok(), "batch {batch}: {passed:?}");
         (passed.unwrap_or_default(), withdrawn)
     }
 
     /// A liar's pay goes back to the client whose answer nobody else vouches for, with what the platform had of it as
-    /// far as the platform has it; the rest, and the pay of answers that others confirmed, goes to the platform.
-    fn forfeit(&mut self, owner: AccountId, pay: Pay, passings: &mut Passings, platform: &mut u128) {
+    /// far as the platform has it; if others can still run it, as much is set aside for them instead. The rest, and the pay
+    /// of answers that others confirmed, goes to the platform.
+    fn forfeit(
+        &mut self,
+        owner: AccountId,
+        pay: Pay,
+        passings: &mut Passings,
+        platform: &mut u128,
+    ) -> Option<Withdrawn> {
         let (from, amount) = (LedgerAccount::Withheld(owner), u128::from(pay.amount.nano_usd()));
         let mut rest = amount;
-        if let Some(Unchecked { client, cost, .. }) = pay.unchecked {
+        let mut withdrawn = None;
+        if let Some(Unchecked { client, session, number, cost }) = pay.unchecked {
             let (to, cost) = (LedgerAccount::Available(client), u128::from(cost.nano_usd()));
             let back = amount.min(cost);
             let fee = (cost - back).min(*platform);
-            passings.add(TransferKind::Refund, from, to, back);
-            passings.add(TransferKind::Refund, LedgerAccount::Platform, to, fee);
             *platform -= fee;
-            rest -= back;
-            self.stats.refunded_nano_usd += credits(back + fee).nano_usd();
+            let refund = credits(back + fee);
+            if !self.plan_recheck(owner, Unchecked { client, session, number, cost: refund }) {
+                passings.add(TransferKind::Refund, from, to, back);
+                passings.add(TransferKind::Refund, LedgerAccount::Platform, to, fee);
+                rest -= back;
+                withdrawn = Some(Withdrawn { session, number, refund, right: None });
+            }
         }
         passings.add(TransferKind::Forfeit, from, LedgerAccount::Platform, rest);
         self.stats.forfeited_nano_usd += pay.amount.nano_usd();
-    }
-
-    /// Tells clients that an answer they were told was confirmed is not.
-    pub(super) fn tell_withdrawn(&mut self, withdrawn: Vec<(SessionId, u64)>) {
-        for (session, number) in withdrawn {
-            let verdict = Verdict::Unverified { code: Refusal::Other };
-            self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, Bytes::new());
-        }
+        withdrawn
     }
 }
 

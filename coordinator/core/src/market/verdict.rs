@@ -21,6 +21,9 @@ impl Market {
             self.give_up(key, Refusal::Funds);
             return;
         }
+        if basis == Basis::HeldWindow {
+            self.archive_work(key, &answer);
+        }
         let Some(task) = self.tasks.get_mut(key) else { return };
         // Units of a vote are at most the units reserved for.
         let cost = price(task.rate, answer.units, task.replicas).unwrap_or(task.reserve).min(task.reserve);
@@ -36,13 +39,13 @@ impl Market {
         let (verdict, payload) = match delivered {
             Some(before) if before != vote => {
                 self.stats.tasks_revoked += 1;
-                (Verdict::Revoked { cost, outcome, units }, output)
+                (Verdict::Revoked { cost, outcome, units, basis }, output)
             }
-            Some(_) => (Verdict::Confirmed { cost }, Bytes::new()),
+            Some(_) => (Verdict::Confirmed { cost, basis }, Bytes::new()),
             None => {
                 let message = ServerToClient::TaskResult { number, task: id, outcome, units, confirmed: true };
                 self.tell_session(session, message, output);
-                (Verdict::Confirmed { cost }, Bytes::new())
+                (Verdict::Confirmed { cost, basis }, Bytes::new())
             }
         };
         self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);

@@ -1,7 +1,7 @@
 //! A kernel that gives different results for one input is found out, and its peers lose nothing by it.
 
 use p2c2r_core::record::Cause;
-use p2c2r_core::{Admin, ConnId, Market, MarketConfig, Millis, Snapshot, TrustConfig};
+use p2c2r_core::{Admin, ConnId, Limits, Market, MarketConfig, Millis, Snapshot, TrustConfig};
 use p2c2r_protocol::message::{Refusal, ServerToClient, Standing, Verdict};
 
 use crate::fixture::{Desk, Job, account, execution, manifest, module, plain, submit, ticket_key, usd};
@@ -12,7 +12,9 @@ const AT: ConnId = ConnId(100 + REFEREE as u64);
 /// Pay of three executions is withheld, and who did three is established.
 fn config() -> MarketConfig {
     let trust = TrustConfig { held_tasks: 3, ..TrustConfig::OFF };
-    MarketConfig { trust, suspend_outvoted: 1, referees: [account(REFEREE)].into(), ..plain() }
+    // Nothing of a liar's is run again (`withdrawal` has that): only what a test says is.
+    let limits = Limits { recheck_bytes: 0, ..Limits::default() };
+    MarketConfig { trust, limits, suspend_outvoted: 1, referees: [account(REFEREE)].into(), ..plain() }
 }
 
 /// Peers 10 and up, each with an account and a slot.

@@ -12,3 +12,4 @@ mod sessions;
 mod simulation;
 mod tasks;
 mod trust;
+mod withdrawal;

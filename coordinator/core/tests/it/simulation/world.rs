@@ -45,6 +45,7 @@ pub(crate) struct Run {
     crashes: u64,
     recovered: u64,
     refereed: u64,
+    rechecked: [u64; 2],
     outvoted: u64,
     void: u64,
     forfeited: u64,
@@ -61,6 +62,8 @@ pub(crate) struct Totals {
     pub(crate) crashes: u64,
     pub(crate) recovered: u64,
     pub(crate) refereed: u64,
+    /// Right and wrong ones.
+    pub(crate) rechecked: [u64; 2],
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
     pub(crate) forfeited: u64,
@@ -79,6 +82,9 @@ impl Totals {
         self.crashes += run.crashes;
         self.recovered += run.recovered;
         self.refereed += run.refereed;
+        for (sum, n) in self.rechecked.iter_mut().zip(run.rechecked) {
+            *sum += n;
+        }
         self.outvoted += run.outvoted;
         self.void += run.void;
         self.forfeited += run.forfeited;
@@ -110,6 +116,7 @@ pub(crate) struct World {
     crashes: u64,
     recovered: u64,
     refereed: u64,
+    rechecked: [u64; 2],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +142,8 @@ fn config() -> MarketConfig {
             pending: 12,
             batch_executions: 40,
             settled_entries: 3,
+            // Five tasks: some answers are run again, some only withdrawn.
+            recheck_bytes: 2_700,
             ..Limits::default()
         },
         ..MarketConfig::default()
@@ -167,6 +176,7 @@ impl World {
             crashes: 0,
             recovered: 0,
             refereed: 0,
+            rechecked: [0; 2],
         };
         world.found();
         world
@@ -229,6 +239,7 @@ impl World {
             crashes: self.crashes,
             recovered: self.recovered,
             refereed: self.refereed,
+            rechecked: self.rechecked,
             outvoted: self.audit.outvoted,
             void: self.audit.void,
             forfeited: self.audit.forfeited.values().sum(),
@@ -359,8 +370,7 @@ impl World {
         }
         self.store.crash();
         self.crashes += 1;
-        self.recovered += self.market.stats().tasks_recovered;
-        self.refereed += self.market.stats().tasks_on_referee;
+        self.count();
         self.life += 1;
         for conn in self.conns.keys().copied().collect::<Vec<_>>() {
             self.drop_conn(conn);
@@ -396,11 +406,19 @@ impl World {
         let stats = self.market.stats();
         assert_eq!((stats.tasks, stats.pending, stats.unsettled, stats.sessions), (0, 0, 0, 0), "everything drains");
         assert_eq!((stats.running, stats.commits_in_flight), (0, 0), "everything drains");
-        self.recovered += stats.tasks_recovered;
-        self.refereed += stats.tasks_on_referee;
+        self.count();
         self.check_peers();
         self.check_clients();
         self.check_books();
+    }
+
+    /// Takes over what a market counted in its life.
+    fn count(&mut self) {
+        let stats = self.market.stats();
+        self.recovered += stats.tasks_recovered;
+        self.refereed += stats.tasks_on_referee;
+        self.rechecked[0] += stats.rechecks_right;
+        self.rechecked[1] += stats.rechecks_wrong;
     }
 
     fn check_peers(&self) {
@@ -430,7 +448,7 @@ impl World {
     fn check_clients(&self) {
         for client in &self.clients {
             for (task, asked) in &client.tasks {
-                let (Some(End::Verdict(Verdict::Confirmed { cost } | Verdict::Revoked { cost, .. })), replicas) =
+                let (Some(End::Verdict(Verdict::Confirmed { cost, .. } | Verdict::Revoked { cost, .. })), replicas) =
                     (asked.end, asked.replicas)
                 else {
                     continue;
