@@ -113,6 +113,10 @@ impl StatsMetrics {
                 (to.counter("p2c2r_refunded_nano_usd_total", "Paid back for withdrawn answers."), |s| {
                     s.refunded_nano_usd
                 }),
+                (to.counter("p2c2r_goldens_total", "Golden tasks given out."), |s| s.goldens),
+                (to.counter("p2c2r_goldens_refuted_total", "Golden tasks whose confirmed answer was wrong."), |s| {
+                    s.goldens_refuted
+                }),
                 (to.counter("p2c2r_rechecks_total", "Answers of liars that others ran again."), |s| s.rechecks),
                 (to.counter("p2c2r_rechecks_right_total", "Of them, those that stand."), |s| s.rechecks_right),
                 (to.counter("p2c2r_rechecks_wrong_total", "Of them, those replaced."), |s| s.rechecks_wrong),
@@ -138,6 +142,7 @@ impl StatsMetrics {
                 (to.counter("p2c2r_platform_fee_nano_usd_total", "Kept by the platform."), |s| s.fee_nano_usd),
             ],
             gauges: vec![
+                (to.gauge("p2c2r_golden_bytes", "Golden tasks kept."), |s| s.golden_bytes),
                 (to.gauge("p2c2r_recheck_bytes", "Work kept to be run again."), |s| s.recheck_bytes),
                 (to.gauge("p2c2r_kernels_suspected", "Kernels held to be at fault: look at the report."), |s| {
                     s.kernels_suspected

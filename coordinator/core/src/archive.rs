@@ -51,14 +51,14 @@ impl Archive {
     }
 }
 
-fn bytes(work: &Work) -> usize {
+/// What a piece of work takes in memory.
+pub(crate) fn bytes(work: &Work) -> usize {
     OVERHEAD + work.input.len() + BLOB_NAME * work.blobs.len()
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use p2c2r_protocol::Credits;
     use p2c2r_protocol::message::Path;
     use p2c2r_signing::{AccountId, ClassId, Digest, InputDigest, ModuleId, Outcome, TraceRoot};
 
@@ -77,7 +77,6 @@ mod tests {
             digest: InputDigest::from_bytes([0; 32]),
             max_units: 1,
             output_bytes: 1,
-            rate: Credits::ZERO,
             patience_ms: 1,
             claim: Claim {
                 outcome: Outcome::Output,

@@ -36,6 +36,10 @@ pub struct Limits {
     pub recheck_bytes: usize,
     /// Answers run again at a time: more are withdrawn instead, or a ring that is caught would keep the clients' tasks waiting.
     pub rechecks: usize,
+    /// Golden tasks kept for one kernel and class: enough that a new peer meets some it has not seen.
+    pub goldens_per_class: usize,
+    /// Bytes of all golden tasks; they are not in `input_bytes`. What does not fit is not kept.
+    pub golden_bytes: usize,
     /// Tasks waiting for free peers; they count in `tasks` as well.
     pub pending: usize,
     /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges.
@@ -80,6 +84,8 @@ impl Default for Limits {
             input_bytes: 1 << 30,
             recheck_bytes: 256 << 20,
             rechecks: 1_024,
+            goldens_per_class: 32,
+            golden_bytes: 64 << 20,
             pending: 65_536,
             number_gaps: 4_096,
             commits_in_flight: 1_024,

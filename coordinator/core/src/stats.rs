@@ -29,6 +29,12 @@ pub struct Stats {
     pub audits: u64,
     /// Of them, those that ended without the check: nobody could be asked in time.
     pub audits_waived: u64,
+    /// Golden tasks given out.
+    pub goldens: u64,
+    /// Golden tasks whose confirmed answer others found wrong: those who confirmed it were in league, or all wrong.
+    pub goldens_refuted: u64,
+    /// Gauge: bytes of golden tasks kept.
+    pub golden_bytes: u64,
     /// Disputes the referee decided and ran once more, to see whether it agrees with itself.
     pub referee_checks: u64,
     /// Wrong votes forgiven because their kernel turned out to be at fault.

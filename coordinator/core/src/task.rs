@@ -91,6 +91,8 @@ pub(crate) enum Why {
     RefereeCheck,
     /// An answer on one execution, whose peer was caught lying since. Its cost is set aside until this is over.
     Recheck(Unchecked),
+    /// A golden task: work that was confirmed, to see whether a peer that never saw it does it right.
+    Golden,
 }
 
 /// What it takes to run a task again, and what is claimed to come out.
@@ -106,7 +108,6 @@ pub(crate) struct Work {
     pub(crate) digest: InputDigest,
     pub(crate) max_units: u64,
     pub(crate) output_bytes: u64,
-    pub(crate) rate: Credits,
     pub(crate) patience_ms: u64,
     pub(crate) claim: Claim,
 }
@@ -271,7 +272,6 @@ impl Task {
             digest: self.digest,
             max_units: self.max_units,
             output_bytes: self.output_bytes,
-            rate: self.rate,
             patience_ms: self.patience_ms,
             claim: answer.claim(),
         })

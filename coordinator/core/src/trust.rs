@@ -33,6 +33,11 @@ pub struct TrustConfig {
     pub held_tasks: u32,
     /// Kernels of which a peer's posterior is remembered; under 50 bytes each. For others it stays on probation.
     pub kernels_per_peer: usize,
+    /// The chance that a task brings a golden one with it: work confirmed before, given to a random peer that never saw it. 0
+    /// switches golden tasks off, also those for peers nobody else can check. 0.2 %: they cost a fifteenth of what the audits at
+    /// the floor do; what they find that audits do not is a quorum that was bought, and one look at each in a while is enough for
+    /// an operator to hear of it.
+    pub golden_ppm: u32,
     /// Established owners that must dissent on a kernel, besides being two of three, before it is held to be at fault itself
     /// ([`crate::diagnosis`]). 8: fewer, and a ring with a fifth of the owners feigns it right after a restart with more than
     /// one chance in a thousand. A network with fewer owners needs a referee to tell.
@@ -47,6 +52,7 @@ impl TrustConfig {
         unchecked_ppm: ONE_PPM,
         held_tasks: 0,
         kernels_per_peer: 0,
+        golden_ppm: 0,
         fault_owners: 8,
     };
 
@@ -75,6 +81,7 @@ impl Default for TrustConfig {
             unchecked_ppm: 10_000,
             held_tasks: Self::held_for(floor_ppm),
             kernels_per_peer: 256,
+            golden_ppm: 2_000,
             fault_owners: 8,
         }
     }

@@ -75,8 +75,10 @@ pub struct Report {
     pub attacker_margin_percent: i64,
     /// Executions for a thousand confirmed tasks, second half of the run.
     pub executions_per_1000_tasks: u64,
-    /// Honest peers that lost money.
+    /// Honest peers that lost money, or are suspended at the end.
     pub honest_punished: u64,
+    /// Whether the kernel was held to be at fault, if only for a while.
+    pub kernel_at_fault: bool,
 }
 
 impl Report {
@@ -114,6 +116,7 @@ impl Report {
             attacker_margin_percent: i64::try_from(percent).unwrap_or(i64::MAX),
             executions_per_1000_tasks: (attempts * 1_000).checked_div(tasks).unwrap_or(0),
             honest_punished: tallies.honest_punished,
+            kernel_at_fault: false,
         }
     }
 

@@ -86,6 +86,7 @@ impl Market {
         let suspicion = SuspicionRecord { module, since: self.now, cause, open: true };
         self.suspects.insert(module, suspicion);
         self.doubts.remove(&module);
+        self.goldens.forget(module);
         for penalty in self.penalties.lift(module) {
             let Some(peer) = self.peers.find(&penalty.peer) else { continue };
             self.peers.pardon(peer, module, penalty.before, self.now, &self.config);

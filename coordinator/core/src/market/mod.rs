@@ -5,6 +5,7 @@ mod attempt;
 mod commit;
 mod diagnosis;
 mod dispatch;
+mod golden;
 mod referee;
 mod rerun;
 mod result;
@@ -39,6 +40,7 @@ use crate::stats::Stats;
 use crate::task::{Answer, Tasks};
 use crate::withheld::Withheld;
 use commit::Commits;
+use golden::Goldens;
 use timer::Timer;
 use withdrawal::Rechecks;
 
@@ -58,6 +60,7 @@ pub struct Market {
     withheld: Withheld,
     archive: Archive,
     rechecks: Rechecks,
+    goldens: Goldens,
     doubts: BTreeMap<ModuleId, Doubt>,
     penalties: Penalties,
     suspects: BTreeMap<ModuleId, SuspicionRecord>,
@@ -110,6 +113,7 @@ impl Market {
             withheld: Withheld::restore(&snapshot),
             archive: Archive::default(),
             rechecks: Rechecks::default(),
+            goldens: Goldens::default(),
             doubts: BTreeMap::new(),
             penalties: Penalties::default(),
             suspects: snapshot.suspicions.iter().map(|s| (s.module, *s)).collect(),

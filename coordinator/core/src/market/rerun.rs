@@ -15,7 +15,7 @@ use super::submit::price;
 use crate::identity::task_id;
 use crate::quorum::Tally;
 use crate::settlement::{DecidedTask, Payer};
-use crate::task::{Answer, Needs, Phase, Place, Rerun, Task, Why, Work};
+use crate::task::{Answer, AttemptState, Needs, Phase, Place, Rerun, Task, Why, Work};
 use crate::trust::Basis;
 
 impl Market {
@@ -28,7 +28,7 @@ impl Market {
         if self.draining || !room || self.suspects.contains_key(&work.module) {
             return None;
         }
-        let needs = Needs::of(&kernel.manifest);
+        let (needs, rate) = (Needs::of(&kernel.manifest), kernel.rate);
         // A session nobody has: its task's identity is as good as any other, and never comes twice.
         let session = SessionId::from_bytes(*self.dice.nonce().as_bytes());
         let id = task_id(session, 0);
@@ -53,7 +53,7 @@ impl Market {
             checks: 0,
             max_units: work.max_units,
             output_bytes: work.output_bytes,
-            rate: work.rate,
+            rate,
             reserve: Credits::ZERO,
             deadline,
             patience_ms: work.patience_ms,
@@ -79,23 +79,34 @@ impl Market {
         let (why, agrees, module) = (rerun.why, rerun.claim == vote, task.module);
         let cost = match why {
             Why::Recheck(unchecked) => unchecked.cost,
-            Why::RefereeCheck => price(task.rate, answer.units, 1).unwrap_or(Credits::ZERO),
+            Why::RefereeCheck | Why::Golden => price(task.rate, answer.units, 1).unwrap_or(Credits::ZERO),
         };
+        // With the claim, an answer that agrees is one of two.
+        let basis = if basis == Basis::Referee { basis } else { Basis::Quorum };
         task.phase = Phase::Confirmed(vote, cost, basis);
         self.decided(key);
         match why {
             Why::RefereeCheck if agrees => {}
             Why::RefereeCheck => self.referee_differs(module),
             Why::Recheck(unchecked) => self.rechecked(unchecked, (!agrees).then_some(answer)),
+            Why::Golden if agrees => {}
+            Why::Golden => self.golden_refuted(key),
         }
     }
 
     /// A rerun came to nothing. Its votes, if there are any, are void.
     pub(super) fn rerun_failed(&mut self, key: usize) {
+        let alone = self.is_alone(key);
         let Some(task) = self.tasks.get_mut(key) else { return };
         let why = task.rerun.as_ref().map(|rerun| rerun.why);
         if task.has_votes() {
-            task.phase = Phase::Unverified;
+            task.phase = match &task.rerun {
+                // Those who confirmed it before were several, and nobody is left to ask.
+                Some(Rerun { why: Why::Golden, claim, .. }) if alone => {
+                    Phase::Confirmed(*claim, Credits::ZERO, Basis::Quorum)
+                }
+                _ => Phase::Unverified,
+            };
             self.decided(key);
         } else {
             self.cancel_running(key);
@@ -104,6 +115,15 @@ impl Market {
         if let Some(Why::Recheck(unchecked)) = why {
             self.recheck_failed(unchecked);
         }
+    }
+
+    /// Whether nobody offers a task's class who was not asked already, and the kernel is not at fault.
+    fn is_alone(&self, key: usize) -> bool {
+        let Some(task) = self.tasks.get(key) else { return false };
+        let Place::Class(class) = task.place else { return false };
+        let over = task.attempts.iter().all(|a| matches!(a.state, AttemptState::Voted { .. }));
+        let at_fault = self.suspects.contains_key(&task.module);
+        over && !at_fault && !self.peers.pool.has_other_owner(&class, &task.excluded())
     }
 
     /// Nobody else is asked to run it: it is the referee's alone, or over.

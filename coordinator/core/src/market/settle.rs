@@ -173,7 +173,7 @@ fn decided_task(task: &Task, at_fault: bool) -> DecidedTask {
         payer: match task.rerun.as_ref().map(|rerun| rerun.why) {
             None => Payer::Session,
             Some(Why::Recheck(_)) => Payer::Platform,
-            Some(Why::RefereeCheck) => Payer::Pool,
+            Some(Why::RefereeCheck | Why::Golden) => Payer::Pool,
         },
         number: task.number,
         module: task.module,

@@ -71,19 +71,24 @@ impl Passings {
 
 impl Market {
     /// Before an attempt of a task that nobody checks yet goes to `peer`: whether somebody else shall run it too. Who asked
-    /// for several executions compares them anyway, and where nobody else offers the class nobody can be asked.
+    /// for several executions compares them anyway. Where nobody else offers the class nobody can be asked: the peer gets a golden task
+    /// of the kernel instead, if there is one it never saw.
     pub(super) fn decide_check(&mut self, key: usize, peer: usize, class: ClassKey) {
         let Some(task) = self.tasks.get(key) else { return };
         if task.replicas > 1 || task.checks > 0 || task.rerun.is_some() {
             return;
         }
         let rate = self.peers.audit_ppm(peer, &task.module, &self.config.trust);
+        let module = task.module;
+        self.order_golden(module, class);
         if self.dice.below(ONE_PPM as usize) >= rate as usize {
             return;
         }
+        let Some(task) = self.tasks.get(key) else { return };
         let mut excluded = task.excluded();
         excluded.extend(self.peers.get(peer).map(|peer| peer.standing.record.account));
         if !self.peers.pool.has_other_owner(&class, &excluded) {
+            self.order_golden_for(module, class, peer);
             return;
         }
         if let Some(task) = self.tasks.get_mut(key) {

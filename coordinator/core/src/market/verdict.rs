@@ -21,8 +21,9 @@ impl Market {
             self.give_up(key, Refusal::Funds);
             return;
         }
-        if basis == Basis::HeldWindow {
-            self.archive_work(key, &answer);
+        match basis {
+            Basis::HeldWindow => self.archive_work(key, &answer),
+            Basis::Quorum | Basis::Referee => self.remember_golden(key, &answer),
         }
         let Some(task) = self.tasks.get_mut(key) else { return };
         // Units of a vote are at most the units reserved for.

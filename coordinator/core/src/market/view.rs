@@ -55,6 +55,7 @@ impl Market {
             pending: self.queue.len() as u64,
             unsettled: self.decided.len() as u64,
             commits_in_flight: self.commits.in_flight() as u64,
+            golden_bytes: self.goldens.bytes() as u64,
             recheck_bytes: self.archive.bytes() as u64,
             kernels_suspected: self.suspects.len() as u64,
             ..self.stats.clone()

@@ -244,6 +244,15 @@ impl Peers {
         self.pool.pick(class, excluded, elsewhere, dice)
     }
 
+    /// Whether the peer is who it was, offers the class and has a free slot.
+    pub(crate) fn is_free(&self, id: usize, key: &PublicKey, class: &ClassKey) -> bool {
+        self.slab.get(id).is_some_and(|peer| {
+            peer.standing.record.key == *key
+                && peer.readiness == Readiness::Free
+                && peer.link.as_ref().is_some_and(|link| link.offers.contains(class))
+        })
+    }
+
     /// A random free referee of an owner that is not excluded.
     pub(crate) fn pick_referee(&self, class: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
         self.referees.pick(class, excluded, |_| true, dice)

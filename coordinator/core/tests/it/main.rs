@@ -4,6 +4,7 @@
 
 mod diagnosis;
 mod fixture;
+mod golden;
 mod ledger_model;
 mod referee;
 mod refusals;

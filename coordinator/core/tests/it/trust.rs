@@ -254,17 +254,17 @@ fn replicas_go_to_different_networks_where_there_are_any() {
     assert!(apart >= 15, "{apart} of 20");
 }
 
-/// What a peer is sent, without what is new in every attempt: nonce, pad and MAC.
-fn seen(message: &ServerToPeer) -> (Vec<u8>, usize) {
-    let ServerToPeer::Assign { ticket, task, module, class, blobs, seed, max_units, deadline_ms, .. } = message else {
+/// What a peer is sent, without what is new in every attempt (nonce, pad, time, MAC) and the task's identity.
+pub(crate) fn seen(message: &ServerToPeer) -> (Vec<u8>, usize) {
+    let ServerToPeer::Assign { ticket, module, class, blobs, seed, max_units, deadline_ms, .. } = message else {
         panic!("{message:?} is no assignment")
     };
     let mut known = ticket.clone();
-    // Peer and nonce (33..81), plan (177), MAC.
-    known[33..81].fill(0);
-    known[177] = 0;
-    known[210..].fill(0);
-    let rest = format!("{task} {module} {class:?} {blobs:?} {seed} {max_units} {deadline_ms}");
+    // Session (hidden), task, peer, nonce; plan and number (hidden); when it was issued, and the MAC.
+    for range in [1..81, 177..186, 202..242] {
+        known[range].fill(0);
+    }
+    let rest = format!("{module} {class:?} {blobs:?} {seed} {max_units} {deadline_ms}");
     (known.into_iter().chain(rest.into_bytes()).collect(), ticket.len())
 }
 

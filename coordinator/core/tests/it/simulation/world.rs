@@ -46,6 +46,7 @@ pub(crate) struct Run {
     recovered: u64,
     refereed: u64,
     rechecked: [u64; 2],
+    goldens: u64,
     outvoted: u64,
     void: u64,
     forfeited: u64,
@@ -64,6 +65,7 @@ pub(crate) struct Totals {
     pub(crate) refereed: u64,
     /// Right and wrong ones.
     pub(crate) rechecked: [u64; 2],
+    pub(crate) goldens: u64,
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
     pub(crate) forfeited: u64,
@@ -82,6 +84,7 @@ impl Totals {
         self.crashes += run.crashes;
         self.recovered += run.recovered;
         self.refereed += run.refereed;
+        self.goldens += run.goldens;
         for (sum, n) in self.rechecked.iter_mut().zip(run.rechecked) {
             *sum += n;
         }
@@ -117,6 +120,7 @@ pub(crate) struct World {
     recovered: u64,
     refereed: u64,
     rechecked: [u64; 2],
+    goldens: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +139,13 @@ fn config() -> MarketConfig {
         suspend_ms: 3_000,
         cooldown_ms: 300,
         referees: [account(REFEREE)].into(),
-        trust: TrustConfig { probation: 4, floor_ppm: 200_000, held_tasks: 10, ..TrustConfig::default() },
+        trust: TrustConfig {
+            probation: 4,
+            floor_ppm: 200_000,
+            held_tasks: 10,
+            golden_ppm: 50_000,
+            ..TrustConfig::default()
+        },
         limits: Limits {
             commits_in_flight: 12,
             tasks_per_session: 40,
@@ -177,6 +187,7 @@ impl World {
             recovered: 0,
             refereed: 0,
             rechecked: [0; 2],
+            goldens: 0,
         };
         world.found();
         world
@@ -240,6 +251,7 @@ impl World {
             recovered: self.recovered,
             refereed: self.refereed,
             rechecked: self.rechecked,
+            goldens: self.goldens,
             outvoted: self.audit.outvoted,
             void: self.audit.void,
             forfeited: self.audit.forfeited.values().sum(),
@@ -417,6 +429,7 @@ impl World {
         let stats = self.market.stats();
         self.recovered += stats.tasks_recovered;
         self.refereed += stats.tasks_on_referee;
+        self.goldens += stats.goldens;
         self.rechecked[0] += stats.rechecks_right;
         self.rechecked[1] += stats.rechecks_wrong;
     }
