@@ -197,6 +197,7 @@ impl Background {
                     self.emit(event);
                 }
                 Output::Charged(cost) => lock(&self.shared.recorder).charged(cost),
+                Output::Refunded(refund) => lock(&self.shared.recorder).refunded(refund),
             }
         }
     }

@@ -5,23 +5,27 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use p2c2r_protocol::Credits;
+pub use p2c2r_protocol::message::Basis;
 use p2c2r_protocol::message::Refusal;
 use p2c2r_signing::Outcome;
 
 use crate::task::TaskHandle;
 
 /// Something happened. Each submitted task gives exactly one [`Event::Result`] or [`Event::Failed`]; a result from the
-/// network is followed by exactly one of [`Event::Confirmed`], [`Event::Revoked`] and [`Event::Unverified`].
+/// network is followed by exactly one of [`Event::Confirmed`], [`Event::Revoked`] and [`Event::Unverified`]. One that is confirmed
+/// on [`Basis::HeldWindow`] may be followed by one [`Event::Withdrawn`], within minutes as a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An answer.
     Result(TaskResult),
-    /// The quorum agreed with the answer.
+    /// The answer is right, as far as the basis goes.
     Confirmed {
         /// Which task.
         handle: TaskHandle,
         /// What it cost.
         cost: Credits,
+        /// What this rests on.
+        basis: Basis,
         /// From submit to here.
         after: Duration,
     },
@@ -37,8 +41,19 @@ pub enum Event {
         output: Bytes,
         /// The right units.
         units: u64,
+        /// What this rests on.
+        basis: Basis,
         /// From submit to here.
         after: Duration,
+    },
+    /// An answer that was confirmed on one peer's word is not: the peer was caught lying since.
+    Withdrawn {
+        /// Which task.
+        handle: TaskHandle,
+        /// What went back to the account: all it cost, unless the right answer comes instead.
+        refund: Credits,
+        /// The right answer, where others could still be asked for it.
+        right: Option<Right>,
     },
     /// No quorum was reached: nothing is charged, and nobody vouches for the answer.
     Unverified {
@@ -56,6 +71,17 @@ pub enum Event {
     },
     /// The connection changed.
     Network(Network),
+}
+
+/// The right answer, after a wrong one was withdrawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Right {
+    /// How the kernel really ended.
+    pub outcome: Outcome,
+    /// The right output.
+    pub output: Bytes,
+    /// The right units.
+    pub units: u64,
 }
 
 /// An answer and where it came from.

@@ -44,7 +44,7 @@ mod task;
 
 pub use blobs::BlobError;
 pub use client::{Client, ClientConfig, StartError};
-pub use event::{Event, Failure, Network, Provenance, TaskResult};
+pub use event::{Basis, Event, Failure, Network, Provenance, Right, TaskResult};
 pub use local::LocalPolicy;
 pub use map::{Map, MapError};
 pub use p2c2r_protocol::Credits;

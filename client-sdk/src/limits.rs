@@ -15,6 +15,10 @@ pub const COMMANDS: usize = TASKS;
 /// Bytes of all blobs kept for upload and for local runs.
 pub const BLOB_BYTES: u64 = 1 << 30;
 
+/// Answers on a held window whose withdrawal is still believed, the oldest forgotten first: what a busy game asks for in an
+/// hour. 8 bytes each.
+pub const WITHDRAWABLE: usize = 65_536;
+
 /// Blobs kept.
 pub const BLOBS: usize = 1024;
 

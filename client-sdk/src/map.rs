@@ -67,6 +67,7 @@ impl Map {
             Event::Confirmed { handle, .. }
             | Event::Revoked { handle, .. }
             | Event::Unverified { handle, .. }
+            | Event::Withdrawn { handle, .. }
             | Event::Failed { handle, .. } => *handle,
             Event::Network(_) => return false,
         };
@@ -84,7 +85,12 @@ impl Map {
                 part.answer = Some(Ok((*outcome, output.clone())));
                 part.verdict = Some(Standing::Settled(*cost));
             }
-            Event::Unverified { .. } => part.verdict = Some(Standing::Unverified),
+            Event::Unverified { .. } | Event::Withdrawn { right: None, .. } => {
+                part.verdict = Some(Standing::Unverified);
+            }
+            Event::Withdrawn { right: Some(right), .. } => {
+                part.answer = Some(Ok((right.outcome, right.output.clone())));
+            }
             Event::Failed { reason, .. } => {
                 part.answer = Some(Err(reason.clone()));
                 part.verdict = Some(Standing::Unverified);
@@ -105,7 +111,7 @@ impl Map {
         self.parts.iter().all(|part| part.answer.is_some())
     }
 
-    /// Whether nothing more comes: every answer is confirmed, replaced, local or given up.
+    /// Whether every answer is confirmed, replaced, local or given up. Only withdrawals may come after that.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.parts.iter().all(|part| part.verdict.is_some())

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use p2c2r_protocol::Credits;
-use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, ClientToServer, Refusal, RightAnswer, ServerToClient, Verdict};
 use p2c2r_signing::{BlobId, ModuleId, Outcome};
 
-use crate::event::{Event, Failure, Network, Provenance, TaskResult};
-use crate::limits::{RUN_SAMPLES, VERDICT_WAIT};
+use crate::event::{Event, Failure, Network, Provenance, Right, TaskResult};
+use crate::limits::{RUN_SAMPLES, VERDICT_WAIT, WITHDRAWABLE};
 use crate::stats::Samples;
 use crate::task::{Task, TaskHandle};
 
@@ -71,6 +71,7 @@ pub(crate) enum Output {
     /// A task's last event: whoever has seen it sees the task gone.
     LastEvent(Event),
     Charged(Credits),
+    Refunded(Credits),
 }
 
 /// How the router is set up.
@@ -96,6 +97,8 @@ pub(crate) struct Router {
     timers: BTreeSet<(Instant, u64)>,
     blobs: BTreeMap<BlobId, Upload>,
     runs: BTreeMap<ModuleId, Samples>,
+    /// Numbers of tasks that are over and may be withdrawn: their answers rest on a held window.
+    withdrawable: BTreeSet<u64>,
     outputs: VecDeque<Output>,
 }
 
@@ -155,6 +158,7 @@ impl Router {
             timers: BTreeSet::new(),
             blobs: BTreeMap::new(),
             runs: BTreeMap::new(),
+            withdrawable: BTreeSet::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -452,6 +456,7 @@ impl Router {
                 }
             }
             ServerToClient::TaskVerdict { number, verdict } => self.verdict(now, number, verdict, payload),
+            ServerToClient::TaskWithdrawn { number, refund, right } => self.withdrawn(number, refund, right, payload),
             ServerToClient::BlobStored { blob } => {
                 if let Some(state) = self.blobs.get_mut(&blob) {
                     *state = Upload::Stored;
@@ -474,20 +479,23 @@ impl Router {
     }
 
     fn verdict(&mut self, now: Instant, number: u64, verdict: Verdict, payload: Bytes) {
-        if let Verdict::Confirmed { cost } | Verdict::Revoked { cost, .. } = verdict {
+        if let Verdict::Confirmed { cost, .. } | Verdict::Revoked { cost, .. } = verdict {
             self.outputs.push_back(Output::Charged(cost));
         }
         let Some(entry) = self.tasks.get(&number) else { return };
         let (handle, after) = (TaskHandle(number), now.saturating_duration_since(entry.submitted));
         let last = match (verdict, entry.delivered.is_some()) {
-            (Verdict::Confirmed { cost }, true) => Event::Confirmed { handle, cost, after },
-            (Verdict::Revoked { cost, outcome, units }, true) => {
-                Event::Revoked { handle, cost, outcome, output: payload, units, after }
+            (Verdict::Confirmed { cost, basis }, true) => {
+                self.note_basis(number, basis);
+                Event::Confirmed { handle, cost, basis, after }
             }
-            (Verdict::Revoked { cost, outcome, units }, false) => {
+            (Verdict::Revoked { cost, outcome, units, basis }, true) => {
+                Event::Revoked { handle, cost, outcome, output: payload, units, basis, after }
+            }
+            (Verdict::Revoked { cost, outcome, units, basis }, false) => {
                 // The wrong answer never reached us (it was lost with a connection): this is the first one.
                 self.deliver(now, number, Provenance::RemoteConfirmed, outcome, payload, units);
-                Event::Confirmed { handle, cost, after }
+                Event::Confirmed { handle, cost, basis, after }
             }
             (Verdict::Unverified { code }, true) => Event::Unverified { handle, code },
             (Verdict::Unverified { code }, false) => {
@@ -500,6 +508,26 @@ impl Router {
             (Verdict::Confirmed { .. }, false) => return self.remote_over(now, number),
         };
         self.finish(number, last);
+    }
+
+    /// Remembers an answer that may yet be withdrawn; the lowest number goes past the bound.
+    fn note_basis(&mut self, number: u64, basis: Basis) {
+        if basis == Basis::HeldWindow {
+            self.withdrawable.insert(number);
+            if self.withdrawable.len() > WITHDRAWABLE {
+                self.withdrawable.pop_first();
+            }
+        }
+    }
+
+    /// The task is over and forgotten, all but that its answer rested on one peer.
+    fn withdrawn(&mut self, number: u64, refund: Credits, right: Option<RightAnswer>, payload: Bytes) {
+        if !self.withdrawable.remove(&number) {
+            return;
+        }
+        self.outputs.push_back(Output::Refunded(refund));
+        let right = right.map(|RightAnswer { outcome, units }| Right { outcome, output: payload, units });
+        self.outputs.push_back(Output::Event(Event::Withdrawn { handle: TaskHandle(number), refund, right }));
     }
 
     fn local_done(&mut self, now: Instant, number: u64, result: Result<LocalRun, String>) {

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use p2c2r_protocol::Credits;
-use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, ClientToServer, Refusal, RightAnswer, ServerToClient, Verdict};
 use p2c2r_signing::{BlobId, Manifest, Outcome, SecretKey, SessionId, TaskId, TrustedKeys};
 
 use super::{Input, LocalRun, Output, Router, Rules};
 use crate::event::{Event, Failure, Network, Provenance};
-use crate::limits::VERDICT_WAIT;
+use crate::limits::{VERDICT_WAIT, WITHDRAWABLE};
 use crate::task::{Kernel, Task};
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -92,6 +92,7 @@ fn name(output: &Output) -> String {
         Output::Upload(_) => "upload".to_owned(),
         Output::RunLocal { number, .. } => format!("run {number}"),
         Output::StopLocal { number } => format!("stop {number}"),
+        Output::Refunded(refund) => format!("refunded {}", refund.nano_usd()),
         Output::Charged(cost) => format!("charged {}", cost.nano_usd()),
         Output::Event(event) => format!("event {}", event_name(event)),
         Output::LastEvent(event) => format!("last event {}", event_name(event)),
@@ -108,7 +109,12 @@ fn event_name(event: &Event) -> String {
                 Provenance::RemoteConfirmed => format!("agreed {text}"),
             }
         }
-        Event::Confirmed { .. } => "confirmed".to_owned(),
+        Event::Confirmed { basis: Basis::Quorum, .. } => "confirmed".to_owned(),
+        Event::Confirmed { basis, .. } => format!("confirmed by {basis:?}"),
+        Event::Withdrawn { right: None, .. } => "withdrawn".to_owned(),
+        Event::Withdrawn { right: Some(right), .. } => {
+            format!("withdrawn for {}", String::from_utf8_lossy(&right.output))
+        }
         Event::Revoked { output, .. } => format!("revoked {}", String::from_utf8_lossy(output)),
         Event::Unverified { .. } => "unverified".to_owned(),
         Event::Failed { reason: Failure::Cancelled, .. } => "cancelled".to_owned(),
@@ -143,7 +149,10 @@ fn a_provisional_answer_is_confirmed() {
     let mut b = Bench::online(true);
     assert_eq!(b.submit(1), ["submit 1 100"]);
     assert_eq!(b.result(1, b"x", false), ["event provisional x"]);
-    assert_eq!(b.verdict(1, Verdict::Confirmed { cost: cost() }, b""), [CHARGED, "last event confirmed"]);
+    assert_eq!(
+        b.verdict(1, Verdict::Confirmed { cost: cost(), basis: Basis::Quorum }, b""),
+        [CHARGED, "last event confirmed"]
+    );
     assert_eq!(b.router.live(), 0);
 }
 
@@ -152,8 +161,52 @@ fn a_revoked_answer_brings_the_right_bytes() {
     let mut b = Bench::online(true);
     b.submit(1);
     b.result(1, b"wrong", false);
-    let verdict = Verdict::Revoked { cost: cost(), outcome: Outcome::Output, units: 1 };
+    let verdict = Verdict::Revoked { cost: cost(), outcome: Outcome::Output, units: 1, basis: Basis::Referee };
     assert_eq!(b.verdict(1, verdict, b"right"), [CHARGED, "last event revoked right"]);
+}
+
+/// Confirms task `number` on one peer's word.
+fn on_window(b: &mut Bench, number: u64) {
+    b.submit(number);
+    b.result(number, b"x", false);
+    let verdict = Verdict::Confirmed { cost: cost(), basis: Basis::HeldWindow };
+    assert_eq!(b.verdict(number, verdict, b""), [CHARGED, "last event confirmed by HeldWindow"]);
+}
+
+#[test]
+fn what_rests_on_one_peer_may_be_withdrawn_once() {
+    let mut b = Bench::online(true);
+    on_window(&mut b, 1);
+    on_window(&mut b, 2);
+    let paid_back = |number| ServerToClient::TaskWithdrawn { number, refund: cost(), right: None };
+    assert_eq!(b.server(paid_back(1)), ["refunded 20", "event withdrawn"]);
+    assert!(b.server(paid_back(1)).is_empty());
+    let right = Some(RightAnswer { outcome: Outcome::Output, units: 1 });
+    let message = ServerToClient::TaskWithdrawn { number: 2, refund: Credits::ZERO, right };
+    let done = b.give(Input::Server { message, payload: Bytes::from_static(b"right") });
+    assert_eq!(done, ["refunded 0", "event withdrawn for right"]);
+}
+
+#[test]
+fn nothing_else_is_withdrawn_whatever_the_server_says() {
+    let mut b = Bench::online(true);
+    let withdrawn = |number| ServerToClient::TaskWithdrawn { number, refund: cost(), right: None };
+    assert!(b.server(withdrawn(99)).is_empty());
+    b.submit(1);
+    b.result(1, b"x", false);
+    assert!(b.server(withdrawn(1)).is_empty(), "it has no verdict");
+    b.verdict(1, Verdict::Confirmed { cost: cost(), basis: Basis::Quorum }, b"");
+    assert!(b.server(withdrawn(1)).is_empty(), "others vouch for it");
+}
+
+#[test]
+fn the_oldest_answers_are_past_withdrawing() {
+    let mut b = Bench::online(true);
+    (0..=WITHDRAWABLE as u64).for_each(|number| b.router.note_basis(number, Basis::HeldWindow));
+    assert_eq!(b.router.withdrawable.len(), WITHDRAWABLE);
+    let withdrawn = |number| ServerToClient::TaskWithdrawn { number, refund: cost(), right: None };
+    assert!(b.server(withdrawn(0)).is_empty());
+    assert_eq!(b.server(withdrawn(1)).len(), 2);
 }
 
 #[test]
@@ -193,7 +246,10 @@ fn a_late_network_is_hedged_by_the_usual_run_time() {
     assert_eq!(b.after(Duration::from_millis(1)), ["run 2"]);
     assert_eq!(b.result(2, b"y", false), ["event provisional y", "stop 2"]);
     assert!(b.local(2, Err("cancelled")).is_empty());
-    assert_eq!(b.verdict(2, Verdict::Confirmed { cost: cost() }, b""), [CHARGED, "last event confirmed"]);
+    assert_eq!(
+        b.verdict(2, Verdict::Confirmed { cost: cost(), basis: Basis::Quorum }, b""),
+        [CHARGED, "last event confirmed"]
+    );
 }
 
 #[test]
@@ -203,7 +259,7 @@ fn what_the_network_still_charges_after_a_local_answer_is_counted() {
     b.after(DEADLINE / 2);
     b.local(1, Ok(b"x"));
     assert!(b.result(1, b"x", false).is_empty());
-    assert_eq!(b.verdict(1, Verdict::Confirmed { cost: cost() }, b""), [CHARGED]);
+    assert_eq!(b.verdict(1, Verdict::Confirmed { cost: cost(), basis: Basis::Quorum }, b""), [CHARGED]);
 }
 
 #[test]

@@ -29,7 +29,9 @@ pub struct Stats {
     pub revoked: u64,
     /// Verdicts that could not be reached.
     pub unverified: u64,
-    /// What the network charged, also for tasks this machine was faster with.
+    /// Confirmed answers withdrawn since.
+    pub withdrawn: u64,
+    /// What the network charged, also for tasks this machine was faster with, less what it paid back.
     pub spent: Credits,
     /// Submit to first answer from the network.
     pub remote_latency: Quantiles,
@@ -77,6 +79,7 @@ impl Recorder {
             confirmed: 0,
             revoked: 0,
             unverified: 0,
+            withdrawn: 0,
             spent: Credits::ZERO,
             remote_latency: Quantiles::default(),
             local_latency: Quantiles::default(),
@@ -93,6 +96,10 @@ impl Recorder {
         self.stats.spent = self.stats.spent.checked_add(cost).unwrap_or(self.stats.spent);
     }
 
+    pub(crate) fn refunded(&mut self, refund: Credits) {
+        self.stats.spent = self.stats.spent.checked_sub(refund).unwrap_or(Credits::ZERO);
+    }
+
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Result(result) if result.provenance == Provenance::Local => {
@@ -106,6 +113,7 @@ impl Recorder {
             Event::Confirmed { .. } => self.stats.confirmed += 1,
             Event::Revoked { .. } => self.stats.revoked += 1,
             Event::Unverified { .. } => self.stats.unverified += 1,
+            Event::Withdrawn { .. } => self.stats.withdrawn += 1,
             Event::Failed { .. } => self.stats.failed += 1,
             Event::Network(network) => self.stats.network = network.clone(),
         }

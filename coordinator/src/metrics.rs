@@ -25,8 +25,8 @@ pub(crate) struct Metrics {
 }
 
 struct StatsMetrics {
-    counters: [(Counter, Figure); 26],
-    gauges: [(Gauge, Figure); 7],
+    counters: Vec<(Counter, Figure)>,
+    gauges: Vec<(Gauge, Figure)>,
 }
 
 /// Where a metric's value is.
@@ -90,7 +90,7 @@ impl Metrics {
 impl StatsMetrics {
     fn new(to: &Register<'_>) -> Self {
         Self {
-            counters: [
+            counters: vec![
                 (to.counter("p2c2r_tasks_submitted_total", "Tasks accepted."), |s| s.tasks_submitted),
                 (to.counter("p2c2r_tasks_refused_total", "Tasks refused."), |s| s.tasks_refused),
                 (
@@ -120,6 +120,20 @@ impl StatsMetrics {
                 (to.counter("p2c2r_refunded_nano_usd_total", "Paid back for withdrawn answers."), |s| {
                     s.refunded_nano_usd
                 }),
+                (to.counter("p2c2r_goldens_total", "Golden tasks given out."), |s| s.goldens),
+                (to.counter("p2c2r_goldens_refuted_total", "Golden tasks whose confirmed answer was wrong."), |s| {
+                    s.goldens_refuted
+                }),
+                (to.counter("p2c2r_rechecks_total", "Answers of liars that others ran again."), |s| s.rechecks),
+                (to.counter("p2c2r_rechecks_right_total", "Of them, those that stand."), |s| s.rechecks_right),
+                (to.counter("p2c2r_rechecks_wrong_total", "Of them, those replaced."), |s| s.rechecks_wrong),
+                (to.counter("p2c2r_referee_checks_total", "Disputes the referee ran twice."), |s| s.referee_checks),
+                (to.counter("p2c2r_penalties_lifted_total", "Wrong votes that were their kernel's fault."), |s| {
+                    s.penalties_lifted
+                }),
+                (to.counter("p2c2r_restored_nano_usd_total", "Forfeited pay given back with them."), |s| {
+                    s.restored_nano_usd
+                }),
                 (to.counter("p2c2r_tasks_recovered_total", "Tasks rebuilt from tickets after a restart."), |s| {
                     s.tasks_recovered
                 }),
@@ -136,7 +150,12 @@ impl StatsMetrics {
                 (to.counter("p2c2r_paid_nano_usd_total", "Paid to peers."), |s| s.paid_nano_usd),
                 (to.counter("p2c2r_platform_fee_nano_usd_total", "Kept by the platform."), |s| s.fee_nano_usd),
             ],
-            gauges: [
+            gauges: vec![
+                (to.gauge("p2c2r_golden_bytes", "Golden tasks kept."), |s| s.golden_bytes),
+                (to.gauge("p2c2r_recheck_bytes", "Work kept to be run again."), |s| s.recheck_bytes),
+                (to.gauge("p2c2r_kernels_suspected", "Kernels held to be at fault: look at the report."), |s| {
+                    s.kernels_suspected
+                }),
                 (to.gauge("p2c2r_peers_connected", "Peers connected."), |s| s.peers),
                 (to.gauge("p2c2r_clients_connected", "Clients connected."), |s| s.clients),
                 (to.gauge("p2c2r_sessions_open", "Sessions open."), |s| s.sessions),

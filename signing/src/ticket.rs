@@ -2,12 +2,12 @@
 //! longer remembers. Opaque to the peer and worth nothing to anybody else; a MAC, not a signature, because the writer
 //! is the only reader.
 //!
-//! Layout, little-endian, [`TICKET_BYTES`] in all: version 2 (1 byte), session (16), task (16), peer (32), nonce (16),
+//! Layout, little-endian, [`TICKET_BYTES`] in all: version 3 (1 byte), session (16), task (16), peer (32), nonce (16),
 //! module (32), class (32), input digest (32), plan (1), number (8), rate (8), max units (8), issued ms (8), MAC (32).
 //!
-//! The plan byte is `replicas + 16 * checks`, XORed with the first byte of `blake3::keyed_hash(key, "plan" || nonce)`: how
-//! often a task is executed is nothing a peer may read, or it would know when to lie. Every attempt has its own nonce, so
-//! the byte is as good as random to everybody else.
+//! The plan byte is `replicas + 16 * checks`. Session, plan and number are XORed with the first 25 bytes of
+//! `blake3::keyed_hash(key, "hide" || nonce)`: for whom a task is run and how often is nothing a peer may read, or it would know
+//! when to lie. Every attempt has its own nonce, so these bytes are as good as random to everybody else.
 
 use zeroize::Zeroize;
 
@@ -15,7 +15,9 @@ use crate::id::{AttemptNonce, ClassId, InputDigest, ModuleId, SessionId, TaskId}
 use crate::keys::PublicKey;
 
 const KEY_DOMAIN: &str = "P2C2R 2026-11-22 ticket v1";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// Bytes a peer may not read: session, plan, number.
+const HIDDEN_BYTES: usize = 25;
 const BODY_BYTES: usize = 210;
 const MAC_BYTES: usize = 32;
 
@@ -88,11 +90,13 @@ impl TicketKey {
         blake3::keyed_hash(&self.0, body)
     }
 
-    /// What hides the plan of one attempt. No body is this short, so this is never a MAC.
-    fn plan_pad(&self, nonce: &AttemptNonce) -> u8 {
-        let mut input = *b"plan................";
+    /// What hides part of one attempt's ticket. No body is this short, so this is never a MAC.
+    fn pad(&self, nonce: &AttemptNonce) -> [u8; HIDDEN_BYTES] {
+        let mut input = *b"hide................";
         input[4..].copy_from_slice(nonce.as_bytes());
-        self.mac(&input).as_bytes()[0]
+        let mut pad = [0; HIDDEN_BYTES];
+        pad.copy_from_slice(&self.mac(&input).as_bytes()[..HIDDEN_BYTES]);
+        pad
     }
 }
 
@@ -107,17 +111,18 @@ impl Ticket {
     #[must_use]
     pub fn seal(&self, key: &TicketKey) -> Vec<u8> {
         let mut out = Vec::with_capacity(TICKET_BYTES);
+        let (session, plan, number) = self.hidden(key);
         out.push(VERSION);
-        out.extend_from_slice(self.session.as_bytes());
+        out.extend_from_slice(&session);
         out.extend_from_slice(self.task.as_bytes());
         out.extend_from_slice(self.peer.as_bytes());
         out.extend_from_slice(self.nonce.as_bytes());
         out.extend_from_slice(self.module.as_bytes());
         out.extend_from_slice(self.class.as_bytes());
         out.extend_from_slice(self.input.as_bytes());
-        debug_assert!(self.replicas < 16 && self.checks < 16, "a nibble each");
-        out.push((self.replicas | self.checks << 4) ^ key.plan_pad(&self.nonce));
-        for number in [self.number, self.rate, self.max_units, self.issued_ms] {
+        out.push(plan);
+        out.extend_from_slice(&number);
+        for number in [self.rate, self.max_units, self.issued_ms] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         debug_assert_eq!(out.len(), BODY_BYTES);
@@ -161,9 +166,22 @@ impl Ticket {
             max_units: u64::from_le_bytes(fields.take()),
             issued_ms: u64::from_le_bytes(fields.take()),
         };
-        let plan = ticket.replicas ^ key.plan_pad(&ticket.nonce);
+        // What was read of these is hidden; hiding it again shows it.
+        let (session, plan, number) = ticket.hidden(key);
+        ticket.session = SessionId::from_bytes(session);
         (ticket.replicas, ticket.checks) = (plan & 15, plan >> 4);
+        ticket.number = u64::from_le_bytes(number);
         Ok(ticket)
+    }
+
+    /// Session, plan and number under this attempt's pad.
+    fn hidden(&self, key: &TicketKey) -> ([u8; 16], u8, [u8; 8]) {
+        debug_assert!(self.checks == 0 || self.replicas < 16 && self.checks < 16, "a nibble each");
+        let pad = key.pad(&self.nonce);
+        let (mut session, mut number) = (*self.session.as_bytes(), self.number.to_le_bytes());
+        session.iter_mut().zip(&pad[..16]).for_each(|(byte, pad)| *byte ^= pad);
+        number.iter_mut().zip(&pad[17..]).for_each(|(byte, pad)| *byte ^= pad);
+        (session, (self.replicas | self.checks << 4) ^ pad[16], number)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use p2c2r_client::{Credits, Event, Failure, LocalPolicy, Network, Provenance, Refusal, Task};
 use p2c2r_protocol::limits::CHUNK_BYTES;
-use p2c2r_protocol::message::{ClientToServer, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, ClientToServer, ServerToClient, Verdict};
 use p2c2r_signing::Outcome;
 
 use crate::coordinator::Coordinator;
@@ -32,7 +32,7 @@ fn an_answer_and_its_verdict() {
         (handle, Provenance::RemoteProvisional, &b"wrong"[..])
     );
     let cost = Credits::from_nano_usd(20);
-    let verdict = Verdict::Revoked { cost, outcome: Outcome::Output, units: 1 };
+    let verdict = Verdict::Revoked { cost, outcome: Outcome::Output, units: 1, basis: Basis::Quorum };
     conn.send(&ServerToClient::TaskVerdict { number, verdict }, b"right");
     let Event::Revoked { output, cost: charged, .. } = next(&client) else { panic!("not revoked") };
     assert_eq!((&output[..], charged), (&b"right"[..], cost));

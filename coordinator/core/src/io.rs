@@ -151,6 +151,11 @@ pub enum Admin {
         /// Price of one unit of one execution.
         rate: Credits,
     },
+    /// A kernel that is held to be at fault may be run again (idempotent); registering it again does the same.
+    ClearKernel {
+        /// Which.
+        module: ModuleId,
+    },
 }
 
 /// Something to do.

@@ -30,12 +30,12 @@ pub struct Ledger {
     lines: u64,
 }
 
-/// One payment out of a hold.
+/// One payment of a settlement batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leg {
-    /// Out of which hold.
-    pub session: SessionId,
-    /// To whom; `None` is the platform.
+    /// Out of which hold; `None` is the platform's own money, for work it ordered.
+    pub session: Option<SessionId>,
+    /// To whom; `None` is the platform, which pays itself nothing.
     pub to: Option<AccountId>,
     /// How much, not zero.
     pub amount: Credits,
@@ -44,7 +44,7 @@ pub struct Leg {
 /// Pay that moves on after it was withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Passing {
-    /// `Release`, `Forfeit` or `Refund`.
+    /// `Release`, `Forfeit`, `Refund` or `Restore`.
     pub kind: TransferKind,
     /// From.
     pub from: LedgerAccount,
@@ -128,13 +128,13 @@ pub enum LedgerError {
         /// What.
         passing: Passing,
     },
-    /// Bug: a batch that pays the same account twice out of one hold.
-    #[error("batch {batch} has two payments from session {session} to the same account")]
+    /// Bug: a batch that pays the same account twice from one place, or the platform from itself.
+    #[error("batch {batch} has two payments like {leg:?}, or it pays the platform from itself")]
     DuplicateLeg {
         /// Which batch.
         batch: u64,
-        /// Which hold.
-        session: SessionId,
+        /// Which payment.
+        leg: Leg,
     },
 }
 
@@ -242,8 +242,12 @@ impl Ledger {
                 Some(account) => (TransferKind::PostPeer, LedgerAccount::Withheld(account)),
                 None => (TransferKind::PostPlatform, LedgerAccount::Platform),
             };
-            let id = id(kind, &[&batch.to_le_bytes(), leg.session.as_bytes(), &credit.to_bytes()]);
-            transfers.push(self.transfer(id, kind, LedgerAccount::Held(leg.session), credit, leg.amount, at)?);
+            let (debit, from) = match &leg.session {
+                Some(session) => (LedgerAccount::Held(*session), &session.as_bytes()[..]),
+                None => (LedgerAccount::Platform, &b"platform"[..]),
+            };
+            let id = id(kind, &[&batch.to_le_bytes(), from, &credit.to_bytes()]);
+            transfers.push(self.transfer(id, kind, debit, credit, leg.amount, at)?);
         }
         self.last_batch = batch;
         Ok(transfers)
@@ -402,27 +406,29 @@ impl Ledger {
 
     fn check_legs(&self, batch: u64, legs: &[Leg]) -> Result<(), LedgerError> {
         let mut pairs = BTreeMap::new();
-        let mut totals: BTreeMap<SessionId, u128> = BTreeMap::new();
+        let mut totals: BTreeMap<LedgerAccount, u128> = BTreeMap::new();
         for leg in legs {
             if leg.amount == Credits::ZERO {
                 return Err(LedgerError::Zero);
             }
-            if pairs.insert((leg.session, leg.to), ()).is_some() {
-                return Err(LedgerError::DuplicateLeg { batch, session: leg.session });
+            if pairs.insert((leg.session, leg.to), ()).is_some() || (leg.session, leg.to) == (None, None) {
+                return Err(LedgerError::DuplicateLeg { batch, leg: *leg });
             }
-            if !self.holds.contains_key(&leg.session) {
-                return Err(LedgerError::NoHold { session: leg.session });
-            }
+            let from = match leg.session {
+                Some(session) if !self.holds.contains_key(&session) => return Err(LedgerError::NoHold { session }),
+                Some(session) => LedgerAccount::Held(session),
+                None => LedgerAccount::Platform,
+            };
             if let Some(account) = leg.to {
                 self.known(account)?;
             }
-            *totals.entry(leg.session).or_insert(0) += u128::from(leg.amount.nano_usd());
+            *totals.entry(from).or_insert(0) += u128::from(leg.amount.nano_usd());
         }
-        for (session, total) in totals {
-            let balance = self.held(session);
+        for (account, total) in totals {
+            let balance = credits(self.raw(account));
             if u128::from(balance.nano_usd()) < total {
                 let needed = Credits::from_nano_usd(u64::try_from(total).unwrap_or(u64::MAX));
-                return Err(LedgerError::Insufficient { account: LedgerAccount::Held(session), balance, needed });
+                return Err(LedgerError::Insufficient { account, balance, needed });
             }
         }
         Ok(())
@@ -437,14 +443,15 @@ impl Ledger {
             && match (passing.kind, passing.from, passing.to) {
                 (TransferKind::Release, Withheld(owner), Available(to)) => owner == to,
                 (TransferKind::Forfeit, Withheld(_), Platform) => true,
-                (TransferKind::Refund, Withheld(_) | Platform, Available(_)) => true,
+                (TransferKind::Refund, Withheld(_) | Platform, Available(_))
+                | (TransferKind::Restore, Platform, Withheld(_)) => true,
                 _ => false,
             };
         if !fits {
             return Err(LedgerError::Passing { batch, passing: *passing });
         }
         match passing.to {
-            Available(account) => self.known(account),
+            Available(account) | Withheld(account) => self.known(account),
             _ => Ok(()),
         }
     }
@@ -527,8 +534,8 @@ mod tests {
         let mut ledger = funded();
         ledger.hold(session(1), account(1), usd(60), AT).unwrap();
         let legs = [
-            Leg { session: session(1), to: Some(account(2)), amount: usd(30) },
-            Leg { session: session(1), to: None, amount: usd(10) },
+            Leg { session: Some(session(1)), to: Some(account(2)), amount: usd(30) },
+            Leg { session: Some(session(1)), to: None, amount: usd(10) },
         ];
         assert_eq!(ledger.post(1, &legs, AT).unwrap().len(), 2);
         assert_eq!(ledger.post(1, &legs, AT), Ok(vec![]), "the same batch again moves nothing");
@@ -548,8 +555,8 @@ mod tests {
         let mut ledger = funded();
         ledger.hold(session(1), account(1), usd(60), AT).unwrap();
         let legs = [
-            Leg { session: session(1), to: Some(account(2)), amount: usd(30) },
-            Leg { session: session(1), to: None, amount: usd(10) },
+            Leg { session: Some(session(1)), to: Some(account(2)), amount: usd(30) },
+            Leg { session: Some(session(1)), to: None, amount: usd(10) },
         ];
         ledger.post(1, &legs, AT).unwrap();
         let pass = |kind, from, to, amount| Passing { kind, from, to, amount: usd(amount) };
@@ -589,8 +596,8 @@ mod tests {
         let mut ledger = funded();
         ledger.hold(session(1), account(1), usd(60), AT).unwrap();
         let before: Vec<_> = ledger.balances().collect();
-        let leg = |amount| Leg { session: session(1), to: Some(account(2)), amount: usd(amount) };
-        let unknown = Leg { session: session(1), to: Some(account(9)), amount: usd(1) };
+        let leg = |amount| Leg { session: Some(session(1)), to: Some(account(2)), amount: usd(amount) };
+        let unknown = Leg { session: Some(session(1)), to: Some(account(9)), amount: usd(1) };
         let refused = [
             ledger.deposit("a", account(1), usd(99), AT).map(drop).unwrap_err(),
             ledger.deposit("a", account(2), usd(100), AT).map(drop).unwrap_err(),
@@ -602,7 +609,7 @@ mod tests {
             ledger.post(1, &[leg(61)], AT).map(drop).unwrap_err(),
             ledger.post(1, &[leg(1), unknown], AT).map(drop).unwrap_err(),
             ledger.post(1, &[leg(1), leg(2)], AT).map(drop).unwrap_err(),
-            ledger.post(1, &[Leg { session: session(7), ..leg(1) }], AT).map(drop).unwrap_err(),
+            ledger.post(1, &[Leg { session: Some(session(7)), ..leg(1) }], AT).map(drop).unwrap_err(),
         ];
         assert_eq!(
             refused[6].to_string(),

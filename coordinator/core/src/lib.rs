@@ -40,8 +40,7 @@
 //! **What a verdict rests on** ([`Basis`]): equal votes of several owners, the
 //! vote of the operator's referee where they differed, or one execution of a peer whose owner's pay for
 //! its last executions is withheld ([`trust`] has the rules). When such a peer is found lying, every answer of that window
-//! nobody else checked is *withdrawn*: its client is paid back and hears a second verdict for it, `Unverified` with
-//! `Other`, if its session is still open.
+//! nobody else checked is *withdrawn*: its client is paid back and hears `TaskWithdrawn`, if its session is still open.
 //!
 //! **An attempt** whose peer sent a result is answered with one `Settled` entry, once it is durable; it is repeated
 //! after a reconnect until acknowledged. A result for something that is over is answered with `Void` at once. A result
@@ -76,7 +75,9 @@
 //! [`trust`], [`settlement`], [`quorum`], [`numbers`] and [`identity`] the parts that can be read and tested alone.
 #![forbid(unsafe_code)]
 
+mod archive;
 pub mod config;
+pub mod diagnosis;
 mod dice;
 pub mod identity;
 pub mod io;

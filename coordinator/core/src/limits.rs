@@ -37,6 +37,15 @@ pub struct Limits {
     pub tasks: usize,
     /// Bytes of inputs kept for reissue.
     pub input_bytes: usize,
+    /// Bytes of work kept whose answer rests on one execution, to run it again should its peer be caught lying; they are not in
+    /// `input_bytes`. The oldest goes first: its answer can only be withdrawn.
+    pub recheck_bytes: usize,
+    /// Answers run again at a time: more are withdrawn instead, or a ring that is caught would keep the clients' tasks waiting.
+    pub rechecks: usize,
+    /// Golden tasks kept for one kernel and class: enough that a new peer meets some it has not seen.
+    pub goldens_per_class: usize,
+    /// Bytes of all golden tasks; they are not in `input_bytes`. What does not fit is not kept.
+    pub golden_bytes: usize,
     /// Tasks waiting for free peers; they count in `tasks` as well.
     pub pending: usize,
     /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges.
@@ -52,6 +61,11 @@ pub struct Limits {
     pub unacked_batches: usize,
     /// Attempts in a peer's unacknowledged batches: about 48 bytes each.
     pub unacked_attempts: usize,
+    /// Owners whose comparisons with one kernel are remembered for its diagnosis, 48 bytes each: a sample of so many tells
+    /// two of three from less.
+    pub doubt_owners: usize,
+    /// Penalties remembered in case their kernel turns out to be at fault, under 128 bytes each.
+    pub penalties: usize,
     /// Messages kept for a client that may come back.
     pub outbox_messages: usize,
     /// Bytes of outputs kept for a client that may come back.
@@ -77,6 +91,10 @@ impl Default for Limits {
             tasks_per_session: 65_536,
             tasks: 262_144,
             input_bytes: 1 << 30,
+            recheck_bytes: 256 << 20,
+            rechecks: 1_024,
+            goldens_per_class: 32,
+            golden_bytes: 64 << 20,
             pending: 65_536,
             number_gaps: 4_096,
             commits_in_flight: 1_024,
@@ -84,6 +102,8 @@ impl Default for Limits {
             settled_entries: 128,
             unacked_batches: 64,
             unacked_attempts: 65_536,
+            doubt_owners: 256,
+            penalties: 65_536,
             outbox_messages: 256,
             outbox_bytes: 4 << 20,
         }

@@ -39,6 +39,8 @@ pub enum Record {
     Settlement(SettlementRecord),
     /// Standing of a peer.
     Peer(PeerRecord),
+    /// A kernel is held to be at fault, or no longer.
+    Suspicion(SuspicionRecord),
 }
 
 /// A registered kernel.
@@ -85,7 +87,7 @@ pub enum TransferKind {
     Deposit,
     /// Available to held.
     Hold,
-    /// Held to what is withheld of a peer's owner.
+    /// Held, or the platform's own for work it ordered, to what is withheld of a peer's owner.
     PostPeer,
     /// Held to the platform.
     PostPlatform,
@@ -99,6 +101,8 @@ pub enum TransferKind {
     Forfeit,
     /// Withheld, or the platform's part, back to the client: an answer was withdrawn.
     Refund,
+    /// Platform to withheld: what was forfeited for a vote on a kernel that turned out to be at fault.
+    Restore,
 }
 
 /// One immutable line of the journal.
@@ -148,7 +152,7 @@ pub struct SettlementRecord {
     pub tasks: u64,
     /// Right executions.
     pub executions: u64,
-    /// What clients paid.
+    /// What the tasks cost: clients, and the platform for what it had run again.
     pub charged: Credits,
     /// What peers got.
     pub paid: Credits,
@@ -204,6 +208,44 @@ pub struct PeerRecord {
     pub earned: Credits,
 }
 
+/// A kernel that seems to give different results for the same input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuspicionRecord {
+    /// Which.
+    pub module: ModuleId,
+    /// Since when.
+    pub since: Millis,
+    /// What speaks against it.
+    pub cause: Cause,
+    /// False once the operator cleared it.
+    pub open: bool,
+}
+
+/// What speaks against a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The operator's referee gave two answers to one input.
+    Referee,
+    /// Established owners dissented, of those compared in a day.
+    Owners {
+        /// How many dissented.
+        dissenting: u32,
+        /// Of how many.
+        of: u32,
+    },
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Referee => f.write_str("the referee gave two answers to one input"),
+            Self::Owners { dissenting, of } => {
+                write!(f, "{dissenting} of {of} established owners disagreed with others on it within a day")
+            }
+        }
+    }
+}
+
 /// All that a restarted market needs. Built by the store, consumed by `Market::restore`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
@@ -231,6 +273,8 @@ pub struct Snapshot {
     pub recent: Vec<SettlementRecord>,
     /// Peers' standings.
     pub peers: Vec<PeerRecord>,
+    /// Kernels held to be at fault.
+    pub suspicions: Vec<SuspicionRecord>,
 }
 
 /// Domain of the journal's chain.
@@ -267,6 +311,7 @@ impl TransferKind {
             Self::Release => 6,
             Self::Forfeit => 7,
             Self::Refund => 8,
+            Self::Restore => 9,
         }
     }
 }

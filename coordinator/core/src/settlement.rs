@@ -3,6 +3,7 @@
 //! The rule. A confirmed task costs `rate * units * replicas`. Per kernel, the peers' pool is the peers' share of what
 //! the kernel's tasks cost in the batch, rounded down once; it is divided by units over all right executions, rounded
 //! down each. All that rounding leaves goes to the platform with its own share. Wrong and void executions earn nothing.
+//! A task the platform ordered and pays for itself is a task like any other here.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +21,10 @@ use crate::record::{SettledExecution, SettlementRecord};
 pub struct DecidedTask {
     /// Which.
     pub task: TaskId,
-    /// The session that pays.
+    /// The session it belongs to.
     pub session: SessionId,
+    /// Who pays.
+    pub payer: Payer,
     /// The client's own number of it.
     pub number: u64,
     /// The kernel.
@@ -30,6 +33,17 @@ pub struct DecidedTask {
     pub cost: Option<Credits>,
     /// In the order the attempts were made.
     pub executions: Vec<Execution>,
+}
+
+/// Who pays for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payer {
+    /// Its session, out of the hold.
+    Session,
+    /// The platform, that had it run.
+    Platform,
+    /// Nobody: as an audit, it has its part of what the kernel's other tasks in the batch cost.
+    Pool,
 }
 
 /// One execution of a decided task.
@@ -64,7 +78,7 @@ pub struct Settlement {
 #[must_use]
 pub fn settle(batch: u64, at: Millis, peer_share_percent: u8, tasks: &[DecidedTask]) -> Settlement {
     let pools = pools(peer_share_percent, tasks);
-    let mut charges: BTreeMap<SessionId, u128> = BTreeMap::new();
+    let mut charges: BTreeMap<Option<SessionId>, u128> = BTreeMap::new();
     let mut earnings: BTreeMap<AccountId, u128> = BTreeMap::new();
     let mut entries: BTreeMap<PublicKey, Vec<SettledAttempt>> = BTreeMap::new();
     let mut detail = Vec::new();
@@ -73,7 +87,11 @@ pub fn settle(batch: u64, at: Millis, peer_share_percent: u8, tasks: &[DecidedTa
         let task_cost = task.cost.unwrap_or(Credits::ZERO);
         if task.cost.is_some() {
             confirmed += 1;
-            *charges.entry(task.session).or_insert(0) += u128::from(task_cost.nano_usd());
+            let payer = match task.payer {
+                Payer::Session => Some(task.session),
+                Payer::Platform | Payer::Pool => None,
+            };
+            *charges.entry(payer).or_insert(0) += u128::from(task_cost.nano_usd());
         }
         for execution in &task.executions {
             let mut earned = Credits::ZERO;
@@ -144,8 +162,8 @@ fn pools(percent: u8, tasks: &[DecidedTask]) -> BTreeMap<ModuleId, Pool> {
 }
 
 /// Pays `earnings`, then the platform, out of `charges`, both in order: at most one leg more than there are accounts on
-/// both sides together. The charges cover the earnings; what they leave is the platform's.
-fn legs(charges: BTreeMap<SessionId, u128>, earnings: BTreeMap<AccountId, u128>) -> Vec<Leg> {
+/// both sides together. The charges cover the earnings; what they leave is the platform's, and the platform's own stays.
+fn legs(charges: BTreeMap<Option<SessionId>, u128>, earnings: BTreeMap<AccountId, u128>) -> Vec<Leg> {
     let mut legs = Vec::new();
     let mut payees = earnings.into_iter().filter(|&(_, amount)| amount > 0);
     let mut payee = payees.next();
@@ -164,6 +182,9 @@ fn legs(charges: BTreeMap<SessionId, u128>, earnings: BTreeMap<AccountId, u128>)
                 None => (None, left),
             };
             left -= amount;
+            if (session, to) == (None, None) {
+                continue;
+            }
             legs.push(Leg { session, to, amount: credits(amount) });
         }
     }
@@ -190,6 +211,7 @@ mod tests {
         DecidedTask {
             task: TaskId::from_bytes([n; 16]),
             session: SessionId::from_bytes([session; 16]),
+            payer: Payer::Session,
             number: u64::from(n),
             module: ModuleId::from_bytes([module; 32]),
             cost: cost.map(Credits::from_nano_usd),
@@ -284,7 +306,7 @@ mod tests {
             }
             for task in &tasks {
                 let costs = sum(&mut tasks.iter().filter(|t| t.session == task.session).filter_map(|t| t.cost));
-                prop_assert_eq!(by_session.get(&task.session).copied().unwrap_or(0), costs);
+                prop_assert_eq!(by_session.get(&Some(task.session)).copied().unwrap_or(0), costs);
                 for e in &task.executions {
                     let owner = sum(&mut record.executions_detail.iter().filter(|d| d.peer == e.peer).map(|d| d.earned));
                     prop_assert_eq!(by_payee.get(&Some(e.owner)).copied().unwrap_or(0), owner);

@@ -1,6 +1,6 @@
 //! Folding commits into what a restarted market needs: the reference for every store.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::record::{Commit, LedgerAccount, RECENT_SETTLEMENTS, Record, Snapshot};
 
@@ -9,7 +9,7 @@ impl Snapshot {
     /// over all its commits; it may keep its tables as it likes.
     ///
     /// Lists come out sorted by what they are looked up by (accounts, kernels, balances, holds, settled numbers,
-    /// deposits, peers), so two equal states are equal snapshots.
+    /// deposits, peers, suspicions), so two equal states are equal snapshots.
     pub fn apply(&mut self, commit: &Commit) {
         if self.last_commit.is_some_and(|last| commit.id <= last) {
             return;
@@ -46,15 +46,20 @@ impl Snapshot {
             }
             Record::Settlement(settlement) => {
                 self.last_batch = settlement.batch;
-                let mut settled: BTreeMap<_, ()> = self.settled.drain(..).map(|s| (s, ())).collect();
-                settled.extend(settlement.executions_detail.iter().map(|e| ((e.session, e.number), ())));
-                self.settled = settled.into_keys().collect();
+                // What the platform had run again is under no hold, and never comes back.
+                let held = |session| self.holds.binary_search_by_key(&session, |h| h.session).is_ok();
+                let lines = settlement.executions_detail.iter().filter(|e| held(e.session));
+                let mut settled: BTreeSet<_> = lines.map(|e| (e.session, e.number)).collect();
+                settled.extend(self.settled.drain(..));
+                self.settled = settled.into_iter().collect();
                 self.recent.push(settlement.clone());
                 if self.recent.len() > RECENT_SETTLEMENTS {
                     self.recent.remove(0);
                 }
             }
             Record::Peer(peer) => upsert(&mut self.peers, peer.clone(), |p| p.key),
+            Record::Suspicion(suspicion) if suspicion.open => upsert(&mut self.suspicions, *suspicion, |s| s.module),
+            Record::Suspicion(suspicion) => self.suspicions.retain(|s| s.module != suspicion.module),
         }
     }
 

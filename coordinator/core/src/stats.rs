@@ -17,12 +17,34 @@ pub struct Stats {
     pub tasks_on_held_window: u64,
     /// Of them, those a referee decided.
     pub tasks_on_referee: u64,
-    /// Answers withdrawn after their verdict, because their peer lied.
+    /// Answers withdrawn after their verdict, because their peer lied; those replaced by the right one as well.
     pub tasks_withdrawn: u64,
+    /// Answers of a liar that others ran again.
+    pub rechecks: u64,
+    /// Of them, those that were right and stand.
+    pub rechecks_right: u64,
+    /// Of them, those that were wrong and replaced.
+    pub rechecks_wrong: u64,
+    /// Gauge: bytes of work kept for that.
+    pub recheck_bytes: u64,
     /// Tasks the platform had executed once more than asked, to check.
     pub audits: u64,
     /// Of them, those that ended without the check: nobody could be asked in time.
     pub audits_waived: u64,
+    /// Golden tasks given out.
+    pub goldens: u64,
+    /// Golden tasks whose confirmed answer others found wrong: those who confirmed it were in league, or all wrong.
+    pub goldens_refuted: u64,
+    /// Gauge: bytes of golden tasks kept.
+    pub golden_bytes: u64,
+    /// Disputes the referee decided and ran once more, to see whether it agrees with itself.
+    pub referee_checks: u64,
+    /// Wrong votes forgiven because their kernel turned out to be at fault.
+    pub penalties_lifted: u64,
+    /// Nano-USD of forfeited pay given back with them.
+    pub restored_nano_usd: u64,
+    /// Gauge: kernels held to be at fault.
+    pub kernels_suspected: u64,
     /// Tasks that ended without a quorum.
     pub tasks_unverified: u64,
     /// Tasks rebuilt from tickets after a restart.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{Mode, Path};
 use p2c2r_signing::{
-    AccountId, AttemptNonce, BlobId, ClassId, InputDigest, Manifest, ModuleId, Outcome, PublicKey, Seal, SessionId,
-    TaskId, TraceRoot, Vote,
+    AccountId, AttemptNonce, Ballot, BlobId, ClassId, Digest, InputDigest, Manifest, ModuleId, Outcome, PublicKey,
+    Seal, SessionId, TaskId, TraceRoot, Vote,
 };
 use slab::Slab;
 
@@ -16,6 +16,7 @@ use crate::peers::ClassKey;
 use crate::predict::WorkId;
 use crate::quorum::Tally;
 use crate::trust::Basis;
+use crate::withheld::Unchecked;
 
 /// All tasks between submit and settlement.
 #[derive(Default)]
@@ -74,6 +75,55 @@ pub(crate) struct Task {
     pub(crate) settle_from: Option<Millis>,
     /// Whether it is in the list of those that wait for another peer.
     pub(crate) waiting: bool,
+    /// Why the platform has it run (again); `None` for a client's task.
+    pub(crate) rerun: Option<Rerun>,
+}
+
+/// A run the platform ordered, of work whose result somebody claimed before. The claim counts as a vote.
+#[derive(Debug)]
+pub(crate) struct Rerun {
+    pub(crate) why: Why,
+    /// The vote the claim would have been in this task.
+    pub(crate) claim: Vote,
+    /// Owners that may not run it, besides the client.
+    pub(crate) barred: Vec<AccountId>,
+}
+
+/// Why something is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The referee, to see whether it agrees with itself.
+    RefereeCheck,
+    /// An answer on one execution, whose peer was caught lying since. Its cost is set aside until this is over.
+    Recheck(Unchecked),
+    /// A golden task: work that was confirmed, to see whether a peer that never saw it does it right.
+    Golden,
+}
+
+/// What it takes to run a task again, and what is claimed to come out.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub(crate) module: ModuleId,
+    pub(crate) class: ClassKey,
+    /// Whose task it was.
+    pub(crate) client: AccountId,
+    pub(crate) input: Bytes,
+    pub(crate) blobs: Vec<BlobId>,
+    pub(crate) seed: u64,
+    pub(crate) digest: InputDigest,
+    pub(crate) max_units: u64,
+    pub(crate) output_bytes: u64,
+    pub(crate) patience_ms: u64,
+    pub(crate) claim: Claim,
+}
+
+/// All of a result that a vote speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) outcome: Outcome,
+    pub(crate) output: Digest,
+    pub(crate) units: u64,
+    pub(crate) trace_root: TraceRoot,
 }
 
 /// Where a task runs. All its attempts run in one class, or their votes could not be compared.
@@ -106,6 +156,7 @@ pub(crate) struct Answer {
     pub(crate) trace_root: TraceRoot,
     pub(crate) seal: Seal,
     pub(crate) output: Bytes,
+    pub(crate) output_digest: Digest,
 }
 
 /// One attempt.
@@ -181,6 +232,20 @@ impl Needs {
     }
 }
 
+impl Answer {
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { outcome: self.outcome, output: self.output_digest, units: self.units, trace_root: self.trace_root }
+    }
+}
+
+impl Claim {
+    /// The vote for this result in a task.
+    pub(crate) fn vote(&self, task: TaskId, module: ModuleId, class: ClassId, input: InputDigest) -> Vote {
+        let Self { outcome, output, units, trace_root } = *self;
+        Ballot { task, module, class, input, outcome, output, units, trace_root }.vote()
+    }
+}
+
 impl Attempt {
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.state, AttemptState::Running(_))
@@ -200,8 +265,31 @@ impl Task {
 
     /// Who may not run it (any more): its client, and the owners that have or had an attempt of it.
     pub(crate) fn excluded(&self) -> Vec<AccountId> {
-        let client = Some(self.client).filter(|client| self.attempts.iter().all(|a| a.owner != *client));
-        client.into_iter().chain(self.attempts.iter().map(|a| a.owner)).collect()
+        let barred = self.rerun.iter().flat_map(|rerun| &rerun.barred).chain([&self.client]);
+        let asked = |owner: &AccountId| self.attempts.iter().any(|a| a.owner == *owner);
+        let mut excluded: Vec<AccountId> = barred.filter(|owner| !asked(owner)).copied().collect();
+        excluded.sort_unstable();
+        excluded.dedup();
+        excluded.extend(self.attempts.iter().map(|a| a.owner));
+        excluded
+    }
+
+    /// The work of it, with what an answer claims; `None` where its input is not here.
+    pub(crate) fn work(&self, answer: &Answer) -> Option<Work> {
+        let Place::Class(class) = self.place else { return None };
+        Some(Work {
+            module: self.module,
+            class,
+            client: self.client,
+            input: self.input.clone(),
+            blobs: self.blobs.clone(),
+            seed: self.seed,
+            digest: self.digest,
+            max_units: self.max_units,
+            output_bytes: self.output_bytes,
+            patience_ms: self.patience_ms,
+            claim: answer.claim(),
+        })
     }
 
     /// Where it runs or ran already.
@@ -212,6 +300,11 @@ impl Task {
     /// Executions it was meant to have.
     pub(crate) fn planned(&self) -> usize {
         usize::from(self.replicas) + usize::from(self.checks)
+    }
+
+    /// Whether its executions are compared with others.
+    pub(crate) fn compared(&self) -> bool {
+        self.planned() > 1 || self.rerun.is_some()
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -282,6 +375,11 @@ impl Tasks {
             self.input_bytes -= std::mem::take(&mut task.input).len();
             self.input_bytes -= task.kept.take().map_or(0, |answer| answer.output.len());
         }
+    }
+
+    /// Those of a kernel.
+    pub(crate) fn of_kernel(&self, module: ModuleId) -> Vec<usize> {
+        self.slab.iter().filter(|(_, task)| task.module == module).map(|(key, _)| key).collect()
     }
 
     pub(crate) fn get(&self, key: usize) -> Option<&Task> {

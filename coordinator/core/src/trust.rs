@@ -11,6 +11,8 @@
 //! `1 / floor` lies in the mean. That this does not pay is the business of the pay held back, see
 //! [`TrustConfig::held_tasks`].
 
+pub use p2c2r_protocol::message::Basis;
+
 /// What an operator decides about trust. Shares are in parts per million.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustConfig {
@@ -31,12 +33,28 @@ pub struct TrustConfig {
     pub held_tasks: u32,
     /// Kernels of which a peer's posterior is remembered; under 50 bytes each. For others it stays on probation.
     pub kernels_per_peer: usize,
+    /// The chance that a task brings a golden one with it: work confirmed before, given to a random peer that never saw it. 0
+    /// switches golden tasks off, also those for peers nobody else can check. 0.2 %: they cost a fifteenth of what the audits at
+    /// the floor do; what they find that audits do not is a quorum that was bought, and one look at each in a while is enough for
+    /// an operator to hear of it.
+    pub golden_ppm: u32,
+    /// Established owners that must dissent on a kernel, besides being two of three, before it is held to be at fault itself
+    /// ([`crate::diagnosis`]). 8: fewer, and a ring with a fifth of the owners feigns it right after a restart with more than
+    /// one chance in a thousand. A network with fewer owners needs a referee to tell.
+    pub fault_owners: u32,
 }
 
 impl TrustConfig {
     /// Nothing beyond what clients ask for: no audits, pay at once.
-    pub const OFF: Self =
-        Self { probation: 0, floor_ppm: 0, unchecked_ppm: ONE_PPM, held_tasks: 0, kernels_per_peer: 0 };
+    pub const OFF: Self = Self {
+        probation: 0,
+        floor_ppm: 0,
+        unchecked_ppm: ONE_PPM,
+        held_tasks: 0,
+        kernels_per_peer: 0,
+        golden_ppm: 0,
+        fault_owners: 8,
+    };
 
     /// The default with another floor and its window; 0 is [`Self::OFF`].
     #[must_use]
@@ -63,6 +81,8 @@ impl Default for TrustConfig {
             unchecked_ppm: 10_000,
             held_tasks: Self::held_for(floor_ppm),
             kernels_per_peer: 256,
+            golden_ppm: 2_000,
+            fault_owners: 8,
         }
     }
 }
@@ -131,18 +151,6 @@ impl Posterior {
         self.right -= self.right.div_ceil(DECAY);
         self.wrong -= self.wrong.div_ceil(DECAY);
     }
-}
-
-/// What a confirmed answer rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Basis {
-    /// Equal votes of several owners.
-    Quorum,
-    /// The vote of the operator's referee, after others differed.
-    Referee,
-    /// One execution by a peer whose window of held pay is clean so far. The answer is withdrawn and paid back if the
-    /// peer's owner is found lying while the pay is held.
-    HeldWindow,
 }
 
 #[cfg(test)]

@@ -46,16 +46,21 @@ impl Withheld {
         Self { windows: windows.collect() }
     }
 
-    /// Holds a pay; gives what leaves a window of `most` for it.
-    pub(crate) fn push(&mut self, owner: AccountId, pay: Pay, most: u32) -> u128 {
+    /// Holds a pay; gives those that leave a window of `most` for it.
+    pub(crate) fn push(&mut self, owner: AccountId, pay: Pay, most: u32) -> Vec<Pay> {
         let window = self.windows.entry(owner).or_default();
         window.push_back(pay);
         let leaving = window.len().saturating_sub(most as usize);
-        let released = window.drain(..leaving).map(|pay| u128::from(pay.amount.nano_usd())).sum();
+        let released = window.drain(..leaving).collect();
         if window.is_empty() {
             self.windows.remove(&owner);
         }
         released
+    }
+
+    /// What was taken wrongly is held again, as the oldest: it stays a pledge like any other pay.
+    pub(crate) fn restore_pay(&mut self, owner: AccountId, amount: Credits) {
+        self.windows.entry(owner).or_default().push_front(Pay { amount, unchecked: None });
     }
 
     /// Empties the window of a liar.
@@ -78,16 +83,16 @@ mod tests {
     fn the_oldest_leaves_first_and_a_lie_takes_the_rest() {
         let mut held = Withheld::default();
         let released: Vec<_> = (1..=5).map(|n| held.push(OWNER, pay(n), 3)).collect();
-        assert_eq!(released, [0, 0, 0, 1, 2]);
+        assert_eq!(released, [vec![], vec![], vec![], vec![pay(1)], vec![pay(2)]]);
         assert_eq!(held.take(OWNER), [pay(3), pay(4), pay(5)]);
         assert!(held.take(OWNER).is_empty());
-        assert_eq!(held.push(OWNER, pay(9), 0), 9, "nothing is held in no window");
+        assert_eq!(held.push(OWNER, pay(9), 0), [pay(9)], "nothing is held in no window");
     }
 
     #[test]
     fn what_the_store_knows_is_the_oldest() {
         let balances = vec![(LedgerAccount::Withheld(OWNER), 50), (LedgerAccount::Available(OWNER), 7)];
         let mut held = Withheld::restore(&Snapshot { balances, ..Snapshot::default() });
-        assert_eq!((held.push(OWNER, pay(1), 2), held.push(OWNER, pay(2), 2)), (0, 50));
+        assert_eq!((held.push(OWNER, pay(1), 2), held.push(OWNER, pay(2), 2)), (vec![], vec![pay(50)]));
     }
 }

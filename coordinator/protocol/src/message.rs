@@ -10,7 +10,8 @@ use p2c2r_signing::{
 use crate::money::Credits;
 
 /// Version of the wire spoken here. The enum of handshake messages never changes shape.
-pub const WIRE_VERSION: u16 = 1;
+/// 2: verdicts say what they rest on; [`ServerToClient::TaskWithdrawn`].
+pub const WIRE_VERSION: u16 = 2;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,6 +103,8 @@ pub enum Refusal {
     Deadline,
     /// The coordinator is full, draining or cannot reach its store.
     Unavailable,
+    /// The kernel is held to give different results for the same input; the operator was told.
+    FaultyKernel,
     /// Anything newer than this program.
     #[serde(other)]
     Other,
@@ -263,6 +266,16 @@ pub enum ServerToClient {
         /// The verdict; with `Revoked` the payload is the right output.
         verdict: Verdict,
     },
+    /// A confirmed answer that rested on one execution is not: its peer was caught lying since. At most once a task, after
+    /// its verdict; with `right` the payload is the right output.
+    TaskWithdrawn {
+        /// Its number.
+        number: u64,
+        /// What went back to the account: all it cost, unless there is a right answer instead.
+        refund: Credits,
+        /// The right answer, where others could still be asked.
+        right: Option<RightAnswer>,
+    },
     /// A blob is stored (or was already).
     BlobStored {
         /// Which.
@@ -304,10 +317,12 @@ pub struct KernelInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The quorum agrees with the answer delivered.
+    /// The answer delivered is right, as far as the basis goes.
     Confirmed {
         /// What the task costs.
         cost: Credits,
+        /// What this rests on.
+        basis: Basis,
     },
     /// The answer delivered was wrong; the payload is the right one.
     Revoked {
@@ -317,12 +332,36 @@ pub enum Verdict {
         outcome: Outcome,
         /// The right units.
         units: u64,
+        /// What this rests on.
+        basis: Basis,
     },
     /// No quorum was reached; nothing is charged and the answer delivered, if any, is worth nothing.
     Unverified {
         /// Why.
         code: Refusal,
     },
+}
+
+/// What a verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Equal votes of several owners.
+    Quorum,
+    /// The vote of the operator's referee, after others differed.
+    Referee,
+    /// One execution by a peer whose window of held pay is clean so far. The answer is withdrawn if the peer's owner is found
+    /// lying while the pay is held.
+    HeldWindow,
+}
+
+/// A right answer that comes after its verdict, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RightAnswer {
+    /// How the kernel really ended.
+    pub outcome: Outcome,
+    /// The right units.
+    pub units: u64,
 }
 
 /// From a peer, after the handshake.

@@ -21,6 +21,12 @@ pub enum Attack {
     Sybil,
     /// Members tell each other their tasks, and lie, alike, exactly when two of them have the same task.
     Ring,
+    /// Nobody cheats, but the kernel gives another result in one of fifty executions, whoever runs it, until it is mended half a
+    /// minute after it was found out.
+    FaultyKernel,
+    /// A ring whose members are honest until all are trusted, and then lie in everything, each differently, so that the kernel
+    /// seems to be at fault and they get their withheld pay back.
+    Feigner,
     /// A broken machine: one result in a hundred is wrong.
     BitFlipper,
     /// Answers right, just before the deadline.
@@ -31,7 +37,7 @@ pub enum Attack {
 
 impl Attack {
     /// All that attack, in the table's order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Liar,
         Self::Lazy,
         Self::Sleeper,
@@ -40,6 +46,8 @@ impl Attack {
         Self::BitFlipper,
         Self::SlowLoris,
         Self::Hoarder,
+        Self::FaultyKernel,
+        Self::Feigner,
         Self::Ring,
     ];
 
@@ -60,13 +68,15 @@ pub(crate) enum Act {
     WrongTogether,
     /// Wrong as nobody else is.
     WrongAlone,
+    /// Done as it should be, and wrong as nobody else is: the kernel's fault.
+    Differs,
     Nothing,
 }
 
 impl Act {
     /// Whether it does the work.
     pub(crate) const fn works(self) -> bool {
-        matches!(self, Self::Right | Self::RightLate)
+        matches!(self, Self::Right | Self::RightLate | Self::Differs)
     }
 }
 
@@ -98,6 +108,9 @@ impl Mind {
             Attack::Liar | Attack::Lazy | Attack::Sybil => Act::WrongAlone,
             Attack::Sleeper => wrong_if(self.done > SLEEP && dice.chance(300_000)),
             Attack::Strategic => wrong_if(self.since_caught > trusted_after),
+            Attack::Feigner => wrong_if(self.done > trusted_after),
+            Attack::FaultyKernel if dice.chance(20_000) => Act::Differs,
+            Attack::FaultyKernel => Act::Right,
             Attack::BitFlipper => wrong_if(dice.chance(10_000)),
             Attack::Ring if partner => Act::WrongTogether,
             Attack::Ring => Act::Right,

@@ -45,14 +45,9 @@ struct Answer {
 #[must_use]
 pub fn run(model: Model, settings: &Settings) -> Report {
     let mut dice = Dice::new(settings.seed);
-    let attackers = settings.peers * settings.attackers_permille as usize / 1_000;
+    let attackers = settings.attackers();
     let mut peers: Vec<Peer> = (0..settings.peers)
-        .map(|id| Peer {
-            mind: Mind::new(if id < attackers { settings.attack } else { Attack::None }),
-            consecutive: 0,
-            margin: 0,
-            punished: false,
-        })
+        .map(|id| Peer { mind: Mind::new(settings.attack_of(id)), consecutive: 0, margin: 0, punished: false })
         .collect();
     let mut tallies = Tallies::default();
     let tasks = settings.peers as u64 * settings.tasks_per_peer;
@@ -105,7 +100,7 @@ fn task(model: Model, peers: &mut [Peer], tallies: &mut Tallies, dice: &mut Dice
         let value = match act {
             Act::Right | Act::RightLate => 1,
             Act::WrongTogether => 2,
-            Act::WrongAlone => 3 + dice.below(u64::MAX - 3),
+            Act::WrongAlone | Act::Differs => 3 + dice.below(u64::MAX - 3),
             Act::Nothing => continue,
         };
         if answers.is_empty() {

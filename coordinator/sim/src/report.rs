@@ -77,11 +77,13 @@ pub struct Report {
     pub attacker_margin_percent: i64,
     /// Executions for a thousand confirmed tasks, second half of the run.
     pub executions_per_1000_tasks: u64,
-    /// Honest peers that lost money.
+    /// Honest peers that lost money, or are suspended at the end.
     pub honest_punished: u64,
     /// Tasks answered inside their 100 ms, of a million submitted, second half of the run; refused ones are not. `None`
     /// where time is not modelled.
     pub in_time_ppm: Option<u64>,
+    /// Whether the kernel was held to be at fault, if only for a while.
+    pub kernel_at_fault: bool,
 }
 
 impl Report {
@@ -120,6 +122,7 @@ impl Report {
             executions_per_1000_tasks: (attempts * 1_000).checked_div(tasks).unwrap_or(0),
             honest_punished: tallies.honest_punished,
             in_time_ppm: (tallies.answered * 1_000_000).checked_div(tallies.submitted),
+            kernel_at_fault: false,
         }
     }
 

@@ -27,6 +27,9 @@ const DEADLINE_MS: u32 = 100;
 const MODULE: ModuleId = ModuleId::from_bytes([1; 32]);
 const CLASS: ClassId = ClassId::from_bytes([2; 32]);
 
+/// How long a kernel at fault stays refused.
+const MENDED_AFTER_MS: u64 = 30_000;
+
 /// What is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Settings {
@@ -50,6 +53,22 @@ pub struct Settings {
     pub churn_per_million_hours: u64,
     /// Everything random follows from it.
     pub seed: u64,
+}
+
+impl Settings {
+    /// Peers that attack: nobody does where the kernel is at fault.
+    pub(crate) fn attackers(&self) -> usize {
+        match self.attack {
+            Attack::None | Attack::FaultyKernel => 0,
+            _ => self.peers * self.attackers_permille as usize / 1_000,
+        }
+    }
+
+    /// What a peer does.
+    pub(crate) fn attack_of(&self, peer: usize) -> Attack {
+        let everybody = self.attack == Attack::FaultyKernel;
+        if everybody || peer < self.attackers() { self.attack } else { Attack::None }
+    }
 }
 
 /// How tasks are verified by the market.
@@ -112,6 +131,9 @@ pub(crate) struct World {
     pub(crate) answered_at: Option<Vec<u64>>,
     /// Wrong answers that were confirmed on one execution and not withdrawn since.
     wrong_on_window: BTreeSet<Task>,
+    /// When the kernel was found to be at fault, and whether its publisher mended it since.
+    suspected_at: Option<u64>,
+    mended: bool,
     /// Ring members that have a task.
     shared: BTreeMap<TaskId, u32>,
     tallies: Tallies,
@@ -135,6 +157,7 @@ pub fn run(settings: &Settings) -> Report {
             (world.tallies.answered, world.tallies.submitted) = (0, 0);
         }
         world.pass(1);
+        world.mend();
     }
     world.pass(15_000);
     world.report(half.unwrap_or_default())
@@ -185,13 +208,15 @@ impl World {
             market,
             peers: Vec::new(),
             by_conn: BTreeMap::new(),
-            attackers: settings.peers * settings.attackers_permille as usize / 1_000,
+            attackers: settings.attackers(),
             clients: BTreeMap::new(),
             turns: Vec::new(),
             submitted: 0,
             delivered: BTreeMap::new(),
             answered_at: None,
             wrong_on_window: BTreeSet::new(),
+            suspected_at: None,
+            mended: false,
             shared: BTreeMap::new(),
             tallies: Tallies::default(),
         }
@@ -215,7 +240,7 @@ impl World {
             self.input(Input::Client { conn, message, payload: Bytes::new() });
         }
         for id in 0..self.settings.peers {
-            let attack = if id < self.attackers { self.settings.attack } else { Attack::None };
+            let attack = self.settings.attack_of(id);
             let (key, account) = self.identity();
             let (jobs, former) = (BTreeMap::new(), Vec::new());
             let (mind, pace) = (Mind::new(attack), self.settings.speeds.pace(&mut self.dice));
@@ -284,6 +309,18 @@ impl World {
         let message =
             ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units };
         self.input(Input::Client { conn, message, payload: Bytes::copy_from_slice(&seed.to_le_bytes()) });
+    }
+
+    /// A while after a kernel was found to be at fault its operator allows it again; if it really was, it is mended.
+    fn mend(&mut self) {
+        if self.market.suspicion(MODULE).is_none() {
+            return;
+        }
+        let at = *self.suspected_at.get_or_insert(self.now);
+        if self.now >= at + MENDED_AFTER_MS {
+            self.mended = true;
+            self.admin(Admin::ClearKernel { module: MODULE });
+        }
     }
 
     /// Lets time pass.
@@ -391,11 +428,16 @@ impl World {
                     Verdict::Revoked { .. } => {
                         self.delivered.insert(task, payload.first() != Some(&RIGHT));
                     }
-                    // Its first verdict, or its second: then the answer is withdrawn.
                     Verdict::Unverified { .. } => {
                         self.delivered.remove(&task);
-                        self.wrong_on_window.remove(&task);
                     }
+                }
+            }
+            ServerToClient::TaskWithdrawn { number, right, .. } => {
+                let Some(&session) = self.clients.get(&conn) else { return };
+                // What replaces it may be as wrong.
+                if right.is_none() || payload.first() == Some(&RIGHT) {
+                    self.wrong_on_window.remove(&(session, number));
                 }
             }
             ServerToClient::TaskRefused { .. } => self.tallies.refused += 1,
@@ -479,12 +521,15 @@ impl World {
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(job) = peer.jobs.remove(&nonce) else { return };
         let partner = self.shared.get(&job.ballot.task).is_some_and(|&members| members > 1);
-        let act = peer.mind.act(trusted_after, partner, &mut self.dice);
+        let act = match peer.mind.act(trusted_after, partner, &mut self.dice) {
+            Act::Differs if self.mended => Act::Right,
+            act => act,
+        };
         peer.worked += u64::from(act.works());
         let output = match act {
             Act::Right | Act::RightLate => output(RIGHT, job.seed),
             Act::WrongTogether => output(WRONG, job.seed),
-            Act::WrongAlone => output(WRONG, self.dice.below(u64::MAX)),
+            Act::WrongAlone | Act::Differs => output(WRONG, self.dice.below(u64::MAX)),
             Act::Nothing => return,
         };
         let trace_root = TraceRoot::from_bytes(*blake3::hash(&output).as_bytes());
@@ -505,6 +550,11 @@ impl World {
                         (transfer.kind, transfer.debit)
                     {
                         *self.tallies.forfeited.entry(owner).or_insert(0) += transfer.amount.nano_usd();
+                    }
+                    if let (TransferKind::Restore, LedgerAccount::Withheld(owner)) = (transfer.kind, transfer.credit)
+                        && let Some(lost) = self.tallies.forfeited.get_mut(&owner)
+                    {
+                        *lost = lost.saturating_sub(transfer.amount.nano_usd());
                     }
                 }
                 _ => {}
@@ -542,6 +592,7 @@ impl World {
         let stats = self.market.stats();
         self.tallies.wrong_never_withdrawn = self.wrong_on_window.len() as u64;
         self.tallies.withdrawn = stats.tasks_withdrawn;
+        let suspended: BTreeSet<_> = self.market.peers().filter(|p| p.suspended).map(|p| p.record.key).collect();
         let ledger = self.market.ledger();
         for (id, peer) in self.peers.iter().enumerate() {
             let accounts = || peer.former.iter().chain([&peer.account]);
@@ -550,7 +601,9 @@ impl World {
                 i128::from(available) + i128::from(ledger.withheld(*a).nano_usd())
             };
             let margin = accounts().map(money).sum::<i128>() - i128::from(peer.worked * WORK_COST);
-            let lost = margin < 0 || accounts().any(|a| self.tallies.forfeited.contains_key(a));
+            let lost = margin < 0
+                || accounts().any(|a| self.tallies.forfeited.get(a).is_some_and(|&lost| lost > 0))
+                || suspended.contains(&peer.key);
             self.tallies.peer(id < self.attackers, margin, lost);
         }
         let (attempts, tasks) = (stats.attempts - half.attempts, stats.tasks_confirmed - half.tasks_confirmed);
@@ -558,7 +611,16 @@ impl World {
             Rule::Trust => "P2C2R",
             Rule::TwoOfTwo => "2-of-2",
         };
-        Report::new(rule, self.settings.attack, self.attackers, self.settings.peers, &self.tallies, attempts, tasks)
+        let report = Report::new(
+            rule,
+            self.settings.attack,
+            self.attackers,
+            self.settings.peers,
+            &self.tallies,
+            attempts,
+            tasks,
+        );
+        Report { kernel_at_fault: self.suspected_at.is_some(), ..report }
     }
 }
 

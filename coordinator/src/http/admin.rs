@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use p2c2r_core::Admin;
 use p2c2r_protocol::Credits;
-use p2c2r_signing::{AccountId, PublicKey, TrustedKeys, verify_module};
+use p2c2r_signing::{AccountId, ModuleId, PublicKey, TrustedKeys, verify_module};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -139,6 +139,13 @@ pub(super) async fn register(
     let rate = Credits::from_nano_usd(rate_nano_usd);
     command(&shared, Admin::RegisterKernel { module: id, manifest: Box::new(manifest), rate }).await?;
     Ok(Json(json!({ "module": id, "name": name, "version": version, "rate_nano_usd": rate_nano_usd })))
+}
+
+/// A kernel that was held to be at fault may be run again.
+pub(super) async fn clear(State(shared): State<Shared>, Path(module): Path<String>) -> Result<Json<Value>, Failure> {
+    let module: ModuleId = module.parse().map_err(|e| Failure::bad(format!("{e}")))?;
+    command(&shared, Admin::ClearKernel { module }).await?;
+    Ok(Json(json!({ "module": module })))
 }
 
 /// Has the market do it, durably.

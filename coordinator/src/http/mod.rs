@@ -50,6 +50,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .route("/accounts/{account}/deposits", post(admin::deposit))
         .route("/publishers", post(admin::trust).get(admin::publishers))
         .route("/kernels", post(admin::register).layer(DefaultBodyLimit::max(p2c2r_signing::limits::MODULE_BYTES)))
+        .route("/kernels/{module}/clear", post(admin::clear))
         .route("/report", get(report::report))
         .route("/settlements", get(report::settlements))
         .route_layer(middleware::from_fn_with_state(shared.clone(), admin::authorize));

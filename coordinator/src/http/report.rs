@@ -48,11 +48,13 @@ pub(super) async fn report(State(shared): State<Shared>) -> Result<Json<Value>, 
         let kernels: Vec<_> = market
             .kernels()
             .map(|kernel| {
+                let suspicion = market.suspicion(kernel.module);
                 json!({
                     "module": kernel.module,
                     "name": kernel.manifest.name,
                     "version": kernel.manifest.version,
                     "rate_nano_usd": kernel.rate.nano_usd(),
+                    "fault": suspicion.map(|s| json!({ "since_ms": s.since.0, "cause": s.cause.to_string() })),
                 })
             })
             .collect();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_core::{CommitId, Input, Market, Millis, Output};
+use p2c2r_core::{Commit, CommitId, Input, Market, Millis, Output, Record};
 use p2c2r_protocol::message::Refusal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -213,6 +213,7 @@ impl Running {
                 }
                 Output::Close { conn, code, message } => self.links.close(conn, code, &message),
                 Output::Commit(commit) => {
+                    tell_operator(&commit);
                     if !self.task.ledger.commit(commit).await {
                         return false;
                     }
@@ -226,6 +227,19 @@ impl Running {
             }
         }
         true
+    }
+}
+
+/// What an operator must look at says so in the log, besides the report and the metrics.
+fn tell_operator(commit: &Commit) {
+    for record in &commit.records {
+        let Record::Suspicion(suspicion) = record else { continue };
+        let (module, cause) = (suspicion.module, suspicion.cause);
+        if suspicion.open {
+            tracing::warn!(%module, %cause, "kernel at fault: it is refused until it is cleared or registered again");
+        } else {
+            tracing::info!(%module, "kernel cleared");
+        }
     }
 }
 
@@ -244,6 +258,7 @@ pub(crate) const fn close_code(code: Refusal) -> u16 {
         Refusal::NoPeers => 10,
         Refusal::Deadline => 11,
         Refusal::Unavailable => 12,
+        Refusal::FaultyKernel => 13,
         Refusal::Other => 99,
     }
 }

@@ -1,6 +1,6 @@
 //! Ledger accounts and enums as the database spells them.
 
-use p2c2r_core::record::{LedgerAccount, TransferKind};
+use p2c2r_core::record::{Cause, LedgerAccount, TransferKind};
 use p2c2r_protocol::message::Standing;
 
 const AVAILABLE: &str = "available:";
@@ -30,6 +30,22 @@ pub(super) fn to_account(name: &str) -> Option<LedgerAccount> {
     }
 }
 
+/// A cause as its number, and how many owners of how many.
+pub(super) const fn of_cause(cause: Cause) -> (u8, u32, u32) {
+    match cause {
+        Cause::Referee => (1, 0, 0),
+        Cause::Owners { dissenting, of } => (2, dissenting, of),
+    }
+}
+
+pub(super) const fn to_cause(number: u8, dissenting: u32, of: u32) -> Option<Cause> {
+    match number {
+        1 => Some(Cause::Referee),
+        2 => Some(Cause::Owners { dissenting, of }),
+        _ => None,
+    }
+}
+
 pub(super) const fn of_kind(kind: TransferKind) -> u8 {
     match kind {
         TransferKind::Deposit => 1,
@@ -41,6 +57,7 @@ pub(super) const fn of_kind(kind: TransferKind) -> u8 {
         TransferKind::Release => 7,
         TransferKind::Forfeit => 8,
         TransferKind::Refund => 9,
+        TransferKind::Restore => 10,
     }
 }
 
@@ -55,6 +72,7 @@ pub(super) const fn to_kind(number: u8) -> Option<TransferKind> {
         7 => TransferKind::Release,
         8 => TransferKind::Forfeit,
         9 => TransferKind::Refund,
+        10 => TransferKind::Restore,
         _ => return None,
     })
 }

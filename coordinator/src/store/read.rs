@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use p2c2r_core::record::{
     DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, RECENT_SETTLEMENTS, SettledExecution,
-    SettlementRecord, Snapshot,
+    SettlementRecord, Snapshot, SuspicionRecord,
 };
 use p2c2r_core::{CommitId, Millis};
 use p2c2r_protocol::Credits;
@@ -35,6 +35,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
         journal_lines: number(connection, "SELECT count(*) FROM journal")?,
         recent: recent.into_iter().collect::<Result<_, _>>()?,
         peers: peers(connection)?,
+        suspicions: suspicions(connection)?,
     })
 }
 
@@ -198,6 +199,20 @@ fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreError> {
         .map(|(bytes, account, [agreed, outvoted, faults, earned])| {
             let earned = Credits::from_nano_usd(earned);
             Ok(PeerRecord { key: key(&bytes)?, account, agreed, outvoted, faults, earned })
+        })
+        .collect()
+}
+
+fn suspicions(connection: &Connection) -> Result<Vec<SuspicionRecord>, StoreError> {
+    let query = "SELECT module, since_ms, cause, dissenting, owners FROM suspicions";
+    let rows = all(connection, query, [], |row| {
+        let module = ModuleId::from_bytes(row.get(0)?);
+        Ok((module, Millis(unsigned(row, 1)?), name::to_cause(row.get(2)?, row.get(3)?, row.get(4)?)))
+    })?;
+    rows.into_iter()
+        .map(|(module, since, cause)| {
+            let problem = || Damage::Row { table: "suspicions", problem: format!("cause of {module}") };
+            Ok(SuspicionRecord { module, since, cause: cause.ok_or_else(problem)?, open: true })
         })
         .collect()
 }

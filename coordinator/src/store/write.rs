@@ -1,7 +1,8 @@
 //! Records into rows.
 
 use p2c2r_core::record::{
-    Commit, DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, Record, SettlementRecord, Transfer,
+    Commit, DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, Record, SettlementRecord,
+    SuspicionRecord, Transfer,
 };
 use p2c2r_protocol::Credits;
 use rusqlite::{Connection, Transaction, params};
@@ -59,6 +60,7 @@ fn record(transaction: &Transaction<'_>, record: &Record) -> Result<(), StoreErr
         Record::Hold(hold) => self::hold(transaction, hold),
         Record::Settlement(settlement) => self::settlement(transaction, settlement),
         Record::Peer(peer) => self::peer(transaction, peer),
+        Record::Suspicion(suspicion) => self::suspicion(transaction, suspicion),
     }
 }
 
@@ -164,6 +166,24 @@ fn peer(transaction: &Transaction<'_>, peer: &PeerRecord) -> Result<(), StoreErr
             peer.faults.cast_signed(),
             amount(peer.earned)?,
         ])?;
+    Ok(())
+}
+
+fn suspicion(transaction: &Transaction<'_>, suspicion: &SuspicionRecord) -> Result<(), StoreError> {
+    if !suspicion.open {
+        transaction
+            .prepare_cached("DELETE FROM suspicions WHERE module = ?1")?
+            .execute([suspicion.module.as_bytes()])?;
+        return Ok(());
+    }
+    let (cause, dissenting, owners) = name::of_cause(suspicion.cause);
+    transaction
+        .prepare_cached(
+            "INSERT INTO suspicions (module, since_ms, cause, dissenting, owners) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (module) DO UPDATE SET since_ms = excluded.since_ms, cause = excluded.cause,
+                 dissenting = excluded.dissenting, owners = excluded.owners",
+        )?
+        .execute(params![suspicion.module.as_bytes(), suspicion.since.0.cast_signed(), cause, dissenting, owners])?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use p2c2r_coordinator::config::Settings;
 use p2c2r_coordinator::{Coordinator, StartError};
-use p2c2r_protocol::message::{ClientToServer, Door, Knock, Refusal, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, ClientToServer, Door, Knock, Refusal, ServerToClient, Verdict};
 use p2c2r_protocol::{Credits, limits};
 use p2c2r_signing::{ModuleId, SecretKey};
 use tokio::io::AsyncWriteExt;
@@ -163,7 +163,10 @@ async fn a_peer_that_never_answers() {
                 ServerToClient::TaskVerdict { number: n, verdict } => {
                     assert_eq!(
                         (n, verdict),
-                        (number, Verdict::Confirmed { cost: Credits::from_nano_usd(RATE * UNITS * 2) })
+                        (
+                            number,
+                            Verdict::Confirmed { cost: Credits::from_nano_usd(RATE * UNITS * 2), basis: Basis::Quorum }
+                        )
                     );
                     break;
                 }

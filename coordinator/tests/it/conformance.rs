@@ -1,7 +1,7 @@
 //! What every store has to promise, whatever database is behind it.
 
 use p2c2r_coordinator::store::{Publisher, Store, StoreError};
-use p2c2r_core::record::{Commit, HoldRecord, LedgerAccount, PeerRecord, Record, Snapshot};
+use p2c2r_core::record::{Cause, Commit, HoldRecord, LedgerAccount, PeerRecord, Record, Snapshot, SuspicionRecord};
 use p2c2r_core::{CommitId, Millis};
 use p2c2r_protocol::Credits;
 use p2c2r_signing::{ModuleId, SecretKey, SessionId};
@@ -16,6 +16,7 @@ pub(crate) fn suite<S: Store>(mut fresh: impl FnMut() -> S, mut reopen: impl FnM
     a_batch_is_all_or_nothing(fresh());
     settlements_are_kept_for_holds_and_auditors(fresh(), &mut reopen);
     publishers_and_peers_are_kept(fresh(), &mut reopen);
+    suspicions_are_kept_until_cleared(fresh(), &mut reopen);
     the_audit_adds_up(fresh());
 }
 
@@ -140,6 +141,20 @@ fn publishers_and_peers_are_kept<S: Store>(mut store: S, reopen: &mut impl FnMut
     let mut store = reopen(store);
     assert_eq!(store.publishers().expect("reads"), [publisher("Two")]);
     assert_eq!(store.load().expect("loads").peers, [peer(4)]);
+}
+
+fn suspicions_are_kept_until_cleared<S: Store>(mut store: S, reopen: &mut impl FnMut(S) -> S) {
+    let suspicion =
+        |n: u8, cause, open| SuspicionRecord { module: ModuleId::from_bytes([n; 32]), since: Millis(5), cause, open };
+    let owners = Cause::Owners { dissenting: 8, of: 9 };
+    let (one, two, again) =
+        (suspicion(1, Cause::Referee, true), suspicion(2, owners, true), suspicion(2, Cause::Referee, true));
+    let commit = |id, suspicion| Commit { id: CommitId(id), records: vec![Record::Suspicion(suspicion)] };
+    store.apply(&[commit(1, one), commit(2, two)]).expect("applies");
+    let mut store = reopen(store);
+    assert_eq!(store.load().expect("loads").suspicions, [one, two]);
+    store.apply(&[commit(3, suspicion(1, Cause::Referee, false)), commit(4, again)]).expect("applies");
+    assert_eq!(store.load().expect("loads").suspicions, [again]);
 }
 
 fn the_audit_adds_up<S: Store>(mut store: S) {

@@ -1,7 +1,7 @@
 //! Tasks from submit to payment, through the real coordinator.
 
 use p2c2r_protocol::Credits;
-use p2c2r_protocol::message::{ClientToServer, Fetch, Item, Refusal, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, ClientToServer, Fetch, Item, Refusal, ServerToClient, Verdict};
 use p2c2r_signing::{BlobId, SecretKey};
 
 use crate::world::{Behaviour, RATE, UNITS, World, right, task};
@@ -30,7 +30,10 @@ async fn a_task_is_answered_confirmed_and_paid_to_the_nano_dollar() {
     let (first, output) = client.next().await;
     assert!(matches!(first, ServerToClient::TaskResult { number: 1, units: UNITS, .. }), "{first:?}");
     assert_eq!(output, right(b"abc"));
-    assert_eq!(verdict(&mut client, 1).await, Verdict::Confirmed { cost: Credits::from_nano_usd(COST) });
+    assert_eq!(
+        verdict(&mut client, 1).await,
+        Verdict::Confirmed { cost: Credits::from_nano_usd(COST), basis: Basis::Quorum }
+    );
     let closed = client.ask(ClientToServer::CloseSession, &[]).await;
     assert_eq!(closed, ServerToClient::SessionClosed { spent: Credits::from_nano_usd(COST) });
 

@@ -168,9 +168,9 @@ fn tickets() {
         hex(&ticket().seal(&TicketKey::from_bytes(&[12; 32]))),
         concat!(
             // version
-            "02",
-            // session
-            "01010101010101010101010101010101",
+            "03",
+            // session 01.., under its pad
+            "8b4b616d089e903d6c433bc80e9c50ec",
             // task
             "02020202020202020202020202020202",
             // peer
@@ -183,10 +183,10 @@ fn tickets() {
             "0606060606060606060606060606060606060606060606060606060606060606",
             // input digest
             "0707070707070707070707070707070707070707070707070707070707070707",
-            // plan: 2 + 16 * 1, under a pad of 10
-            "02",
-            // number
-            "0800000000000000",
+            // plan 2 + 16 * 1, under its pad
+            "20",
+            // number 8, under its pad
+            "2efba6dcc4eb6650",
             // rate
             "0900000000000000",
             // max units
@@ -194,7 +194,7 @@ fn tickets() {
             // issued
             "0b00000000000000",
             // mac
-            "a665775f4bd33653cc5e2c65da28f330bc8c9d04f849d9b1c1cfe55c0d987030",
+            "ea89e9ec14bf6ae6b8b00466894bfae714633f1729592a3dab11453d5862666f",
         ),
     );
 }

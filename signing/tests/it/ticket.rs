@@ -46,24 +46,34 @@ fn every_change_is_refused() {
     assert!(matches!(Ticket::open(&sealed, &other), Err(TicketError::Mac)));
 }
 
-/// Bytes before the plan.
-const PLAN_AT: usize = 177;
+/// Where the session is, and where plan and number are.
+const HIDDEN: [std::ops::Range<usize>; 2] = [1..17, 177..186];
 
 #[test]
-fn a_peer_reads_nothing_of_the_plan() {
-    let plan_of = |replicas, checks, nonce| {
-        let ticket = Ticket { replicas, checks, nonce: AttemptNonce::from_bytes([nonce; 16]), ..ticket() };
-        ticket.seal(&key())[PLAN_AT]
+fn a_peer_reads_nothing_of_who_asks_and_how_often() {
+    let hidden = |ticket: Ticket| {
+        let sealed = ticket.seal(&key());
+        HIDDEN.map(|range| sealed[range].to_vec()).concat()
     };
-    // The same plan looks different in every attempt, and any plan may look like any byte.
+    // The same looks different in every attempt: any byte may be any.
     for (replicas, checks) in [(1, 0), (1, 1), (2, 0)] {
-        let seen: std::collections::BTreeSet<u8> = (0..=255).map(|nonce| plan_of(replicas, checks, nonce)).collect();
-        assert!(seen.len() > 130, "{} of 256 values", seen.len());
+        let seen: Vec<_> = (0..=255)
+            .map(|n| hidden(Ticket { replicas, checks, nonce: AttemptNonce::from_bytes([n; 16]), ..ticket() }))
+            .collect();
+        for at in 0..25 {
+            let values: std::collections::BTreeSet<u8> = seen.iter().map(|bytes| bytes[at]).collect();
+            assert!(values.len() > 130, "{} of 256 values at {at}", values.len());
+        }
     }
-    // But for plan and MAC, two tickets that differ in their plan alone are the same bytes.
-    let (single, checked) = (Ticket { checks: 0, ..ticket() }.seal(&key()), ticket().seal(&key()));
-    assert_eq!(single[..PLAN_AT], checked[..PLAN_AT]);
-    assert_eq!(single[PLAN_AT + 1..TICKET_BYTES - 32], checked[PLAN_AT + 1..TICKET_BYTES - 32]);
+    // But for these and the MAC, two tickets that differ in them alone are the same bytes.
+    let other = Ticket { checks: 0, session: SessionId::from_bytes([9; 16]), number: 99, ..ticket() };
+    let known = |ticket: Ticket| {
+        let mut sealed = ticket.seal(&key());
+        HIDDEN.into_iter().for_each(|range| sealed[range].fill(0));
+        sealed[..TICKET_BYTES - 32].to_vec()
+    };
+    assert_eq!(known(other), known(ticket()));
+    assert_ne!(hidden(other), hidden(ticket()));
 }
 
 proptest! {

@@ -15,6 +15,7 @@ impl Market {
             Admin::OpenAccount { account } => self.open_account(account),
             Admin::Deposit { account, amount, reference } => self.deposit(account, amount, &reference),
             Admin::RegisterKernel { module, manifest, rate } => self.register_kernel(module, *manifest, rate),
+            Admin::ClearKernel { module } => self.clear_kernel(module),
         };
         match records {
             // Done before, which may not be durable yet.
@@ -59,13 +60,24 @@ impl Market {
     fn register_kernel(&mut self, module: ModuleId, manifest: Manifest, rate: Credits) -> Result<Vec<Record>, String> {
         let kernel = KernelRecord { module, manifest, rate };
         match self.kernels.get(&module) {
-            Some(before) if *before == kernel => return Ok(Vec::new()),
+            Some(before) if *before == kernel => return self.clear_kernel(module),
             Some(_) => {}
             None => check_room("kernels", self.kernels.len(), self.config.limits.kernels)?,
         }
         self.check_store()?;
         self.kernels.insert(module, kernel.clone());
-        Ok(vec![Record::Kernel(kernel)])
+        let cleared = self.clear(module).map(Record::Suspicion);
+        Ok([Record::Kernel(kernel)].into_iter().chain(cleared).collect())
+    }
+
+    fn clear_kernel(&mut self, module: ModuleId) -> Result<Vec<Record>, String> {
+        if !self.kernels.contains_key(&module) {
+            return Err(format!("kernel {module} is not registered"));
+        }
+        if self.suspects.contains_key(&module) {
+            self.check_store()?;
+        }
+        Ok(self.clear(module).map(Record::Suspicion).into_iter().collect())
     }
 
     pub(super) fn query_kernel(&mut self, conn: ConnId, module: ModuleId) {

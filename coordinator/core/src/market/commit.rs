@@ -6,6 +6,7 @@ use p2c2r_protocol::message::SettledAttempt;
 use p2c2r_signing::{AttemptNonce, Digest, PublicKey, SessionId};
 
 use super::Market;
+use super::withdrawal::Withdrawn;
 use crate::io::{CommitId, ConnId, Output};
 use crate::record::{Commit, Record};
 
@@ -23,15 +24,12 @@ pub(super) enum After {
     SessionOpened(SessionId),
     /// The client is told what its session cost.
     SessionClosed { conn: Option<ConnId>, spent: p2c2r_protocol::Credits },
+    /// Nobody waits for it.
+    Nothing,
     /// The operator is told.
     Admin { request: u64 },
     /// The peers are told, and the clients whose answers are withdrawn.
-    Settled {
-        batch: u64,
-        root: Digest,
-        entries: BTreeMap<PublicKey, Vec<SettledAttempt>>,
-        withdrawn: Vec<(SessionId, u64)>,
-    },
+    Settled { batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>>, withdrawn: Vec<Withdrawn> },
 }
 
 impl Commits {
@@ -55,7 +53,7 @@ impl Commits {
             After::Settled { entries, .. } => {
                 entries.get(peer).is_some_and(|entries| entries.iter().any(|e| e.nonce == *nonce))
             }
-            After::SessionOpened(_) | After::SessionClosed { .. } | After::Admin { .. } => false,
+            After::SessionOpened(_) | After::SessionClosed { .. } | After::Nothing | After::Admin { .. } => false,
         })
     }
 }
@@ -91,6 +89,7 @@ impl Market {
         match after {
             After::SessionOpened(session) => self.session_opened(session),
             After::SessionClosed { conn, spent } => self.session_closed(conn, spent),
+            After::Nothing => {}
             After::Admin { request } => self.out.push_back(Output::AdminDone { request, result: Ok(()) }),
             After::Settled { batch, root, entries, withdrawn } => {
                 self.tell_settled(batch, root, entries);

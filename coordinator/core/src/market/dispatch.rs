@@ -72,7 +72,7 @@ impl Market {
     pub(super) fn issue(&mut self, key: usize, class: ClassKey, hedge: bool) -> bool {
         let Some(task) = self.tasks.get(key) else { return false };
         let (excluded, networks) = (task.excluded(), task.networks());
-        let picked = if task.planned() > 1 {
+        let picked = if task.compared() {
             self.peers.pick(&class, &excluded, &networks, &mut self.dice)
         } else {
             let wanted = Wanted {
@@ -168,6 +168,12 @@ impl Market {
         let Some(task) = self.tasks.get(key) else { return };
         let Place::Class(class) = task.place else { return };
         if self.referee_failed(key) {
+            return;
+        }
+        if self.is_referees_own(key) {
+            if self.tasks.get(key).is_some_and(|task| task.running() == 0) {
+                self.give_up(key, Refusal::NoPeers);
+            }
             return;
         }
         let Some(task) = self.tasks.get(key) else { return };

@@ -52,7 +52,7 @@ impl Budget {
 
 /// When a task should be hedged by what its attempt is expected to take; `None` if not.
 pub(super) fn due(task: &Task) -> Option<Millis> {
-    if task.hedged || task.planned() > 1 || task.phase != Phase::Undecided || task.delivered.is_some() {
+    if task.hedged || task.compared() || task.phase != Phase::Undecided || task.delivered.is_some() {
         return None;
     }
     let slow_from = task.attempts.iter().find(|a| a.is_running())?.slow_from;

@@ -4,10 +4,13 @@ mod account;
 mod admission;
 mod attempt;
 mod commit;
+mod diagnosis;
 mod dispatch;
+mod golden;
 mod hedge;
 mod learn;
 mod referee;
+mod rerun;
 mod result;
 mod session;
 mod settle;
@@ -16,6 +19,7 @@ mod timer;
 mod trust;
 mod verdict;
 mod view;
+mod withdrawal;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,20 +29,24 @@ use p2c2r_signing::{AccountId, BlobId, Digest, ModuleId, SessionId, TicketKey};
 
 pub use view::{PeerView, SessionView};
 
+use crate::archive::Archive;
 use crate::config::MarketConfig;
+use crate::diagnosis::{Doubt, Penalties};
 use crate::dice::Dice;
 use crate::io::{ConnId, Input, Millis, Output};
 use crate::ledger::Ledger;
 use crate::peers::Peers;
 use crate::predict::Works;
 use crate::queue::{Queue, Reissues};
-use crate::record::{KernelRecord, Snapshot};
+use crate::record::{KernelRecord, Snapshot, SuspicionRecord};
 use crate::session::Sessions;
 use crate::stats::Stats;
 use crate::task::{Answer, Tasks};
 use crate::withheld::Withheld;
 use commit::Commits;
+use golden::Goldens;
 use timer::Timer;
+use withdrawal::Rechecks;
 
 /// The market. See the [crate] for what goes in and what comes out.
 pub struct Market {
@@ -54,6 +62,12 @@ pub struct Market {
     sessions: Sessions,
     peers: Peers,
     withheld: Withheld,
+    archive: Archive,
+    rechecks: Rechecks,
+    goldens: Goldens,
+    doubts: BTreeMap<ModuleId, Doubt>,
+    penalties: Penalties,
+    suspects: BTreeMap<ModuleId, SuspicionRecord>,
     tasks: Tasks,
     works: Works,
     hedges: hedge::Budget,
@@ -103,6 +117,12 @@ impl Market {
             sessions: Sessions::restore(&snapshot, now, config.recovery_ms, config.hold_grace_ms),
             peers: Peers::restore(&snapshot, &config),
             withheld: Withheld::restore(&snapshot),
+            archive: Archive::default(),
+            rechecks: Rechecks::default(),
+            goldens: Goldens::default(),
+            doubts: BTreeMap::new(),
+            penalties: Penalties::default(),
+            suspects: snapshot.suspicions.iter().map(|s| (s.module, *s)).collect(),
             commits: Commits::after(snapshot.last_commit),
             last_root: snapshot.recent.last().map_or(Digest::from_bytes([0; 32]), |s| s.root),
             kernels: snapshot.kernels.into_iter().map(|k| (k.module, k)).collect(),
@@ -205,7 +225,8 @@ impl Market {
         match message {
             PeerToServer::Offer { slots, classes, speed: _ } => self.offer(conn, peer, slots, &classes),
             PeerToServer::Result { ticket, outcome, units, trace_root, seal } => {
-                let answer = Answer { outcome, units, trace_root, seal, output: payload };
+                let output_digest = Digest::of(&payload);
+                let answer = Answer { outcome, units, trace_root, seal, output: payload, output_digest };
                 self.result(conn, peer, &ticket, answer);
             }
             PeerToServer::Fault { ticket, fault: _ } => self.peer_fault(conn, peer, &ticket),

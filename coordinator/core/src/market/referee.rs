@@ -1,6 +1,7 @@
 //! Disputes. Where votes differ another peer is asked first, as ever; then the operator's own referee, if one is
 //! connected and free, and its vote is the verdict, whatever a majority says: a majority may be a ring. Without one the
-//! quorum decides.
+//! quorum decides. A referee that decided is asked the same once more, as a task of its own: if it answers otherwise, the kernel
+//! is at fault and nobody lied.
 
 use p2c2r_signing::Vote;
 
@@ -40,9 +41,10 @@ impl Market {
 
     /// The referee has spoken.
     pub(super) fn confirm_by_referee(&mut self, key: usize, vote: Vote, answer: Answer) {
-        if self.tasks.get(key).is_some_and(|task| task.phase == Phase::Undecided) {
-            self.confirm(key, vote, answer, Basis::Referee);
-        }
+        let Some(task) = self.tasks.get(key).filter(|task| task.phase == Phase::Undecided) else { return };
+        let work = if self.is_referees_own(key) { None } else { task.work(&answer) };
+        self.confirm(key, vote, answer, Basis::Referee);
+        self.check_referee(work);
     }
 
     /// The ruling that waits for a referee who will not vote any more is the verdict. False if none waits so.

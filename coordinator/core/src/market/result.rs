@@ -4,7 +4,7 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::limits::REPLICAS;
 use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, ServerToPeer, SettledAttempt, Standing};
-use p2c2r_signing::{Ballot, Digest, Outcome, Ticket, Vote};
+use p2c2r_signing::{Outcome, Ticket, Vote};
 
 use super::Market;
 use crate::identity::task_id;
@@ -29,17 +29,7 @@ impl Market {
             self.stats.results_late += 1;
             return;
         }
-        let ballot = Ballot {
-            task: task.id,
-            module: task.module,
-            class: ticket.class,
-            input: task.digest,
-            outcome: answer.outcome,
-            output: Digest::of(&answer.output),
-            units: answer.units,
-            trace_root: answer.trace_root,
-        };
-        let vote = ballot.vote();
+        let vote = answer.claim().vote(task.id, task.module, ticket.class, task.digest);
         let sealed = vote.seal(&ticket.peer, &ticket.nonce) == answer.seal;
         let within = answer.units <= task.max_units && answer.output.len() as u64 <= task.output_bytes;
         let counts = (sealed && within).then_some(vote);
@@ -91,7 +81,7 @@ impl Market {
             return;
         }
         if task.tally.cast(vote) {
-            let basis = if task.planned() > 1 { Basis::Quorum } else { Basis::HeldWindow };
+            let basis = if task.compared() { Basis::Quorum } else { Basis::HeldWindow };
             if !(task.tally.disputed() && self.refer(key, vote, &answer)) {
                 self.confirm(key, vote, answer, basis);
             }
@@ -163,6 +153,7 @@ impl Market {
             && ticket.task == task_id(ticket.session, ticket.number)
             && (1..=REPLICAS).contains(&ticket.replicas)
             && ticket.checks <= 1
+            && !self.suspects.contains_key(&ticket.module)
             && self.tasks.len() < self.config.limits.tasks;
         if !recoverable {
             return None;
@@ -202,6 +193,7 @@ impl Market {
             hedged: false,
             settle_from: None,
             waiting: false,
+            rerun: None,
         });
         if let Some(session) = self.sessions.get_mut(ticket.session) {
             session.tasks.insert(ticket.number, key);

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{SettledAttempt, Standing};
 use p2c2r_signing::{Digest, PublicKey, SessionId};
 
 use super::Market;
 use super::commit::After;
+use super::rerun::share_costs;
 use super::trust::Grounds;
 use super::verdict::cost_of;
 use crate::record::Record;
-use crate::settlement::{DecidedTask, Execution, Settlement, settle};
-use crate::task::{AttemptState, Phase, Task};
+use crate::settlement::{DecidedTask, Execution, Payer, Settlement, settle};
+use crate::task::{AttemptState, Phase, Task, Why};
 use crate::trust::Basis;
 
 /// Executions a decided task brings as a rule, to know when a batch is full.
@@ -30,7 +32,9 @@ impl Market {
     pub(super) fn settle_due(&mut self) {
         self.settle_at = None;
         let behind = self.store_is_behind();
-        if !behind && !self.decided.is_empty() {
+        // What is due from the platform, and to be withdrawn, is a batch's business too.
+        let due = !self.rechecks.outcomes.is_empty() || self.penalties.owes() && self.ledger.platform() > Credits::ZERO;
+        if !behind && (due || !self.decided.is_empty()) {
             self.cut();
         }
         if !self.decided.is_empty() {
@@ -51,12 +55,17 @@ impl Market {
         while executions < self.config.limits.batch_executions {
             let Some(key) = self.decided.pop_front() else { break };
             let Some(task) = self.tasks.get(key) else { continue };
-            let decided = decided_task(task);
+            let decided = decided_task(task, self.suspects.contains_key(&task.module));
             executions += decided.executions.len();
+            if let (Some(Why::Recheck(_)), Some(cost)) = (task.rerun.as_ref().map(|rerun| rerun.why), decided.cost) {
+                // Spent, now that it is paid.
+                self.rechecks.set_aside = self.rechecks.set_aside.saturating_sub(u128::from(cost.nano_usd()));
+            }
             tasks.push(decided);
             grounds.push(Grounds::of(task));
             self.leave(key);
         }
+        share_costs(&mut tasks, self.platform_free());
         let batch = self.ledger.last_batch() + 1;
         let share = self.config.peer_share_percent;
         let mut settlement = settle(batch, self.now, share, &tasks);
@@ -83,13 +92,16 @@ impl Market {
         let sessions: BTreeSet<SessionId> = tasks.iter().map(|t| t.session).collect();
         let root = record.root;
         let (passed, withdrawn) = self.hold_back(batch, &tasks, &grounds, &record);
+        let suspicions = self.weigh(&tasks, &grounds);
         let mut records: Vec<Record> = transfers.into_iter().chain(passed).map(Record::Transfer).collect();
         records.push(Record::Settlement(record));
+        records.extend(suspicions.into_iter().map(Record::Suspicion));
         records.extend(self.peers.changed().into_iter().map(Record::Peer));
         self.commit(records, After::Settled { batch, root, entries, withdrawn });
         for session in sessions {
             self.end_if_over(session);
         }
+        self.start_rechecks();
     }
 
     /// Takes a decided task out: from now on its number is over.
@@ -133,8 +145,8 @@ impl Market {
     }
 }
 
-/// What is settled of a task: the attempts that brought a result.
-fn decided_task(task: &Task) -> DecidedTask {
+/// What is settled of a task: the attempts that brought a result. Of a kernel at fault nobody is wrong.
+fn decided_task(task: &Task, at_fault: bool) -> DecidedTask {
     let executions = task.attempts.iter().filter_map(|attempt| match attempt.state {
         AttemptState::Voted { vote, units, seal } => Some(Execution {
             nonce: attempt.nonce,
@@ -143,6 +155,7 @@ fn decided_task(task: &Task) -> DecidedTask {
             units,
             standing: match (task.phase, vote) {
                 (Phase::Confirmed(winner, ..), Some(vote)) if vote == winner => Standing::Agreed,
+                (_, Some(_)) if at_fault => Standing::Void,
                 // A result that broke a rule is wrong whatever the others say.
                 (Phase::Confirmed(_, _, Basis::Quorum | Basis::Referee), _) | (_, None) => Standing::Outvoted,
                 // One voice against another says nothing about either.
@@ -157,6 +170,11 @@ fn decided_task(task: &Task) -> DecidedTask {
     DecidedTask {
         task: task.id,
         session: task.session,
+        payer: match task.rerun.as_ref().map(|rerun| rerun.why) {
+            None => Payer::Session,
+            Some(Why::Recheck(_)) => Payer::Platform,
+            Some(Why::RefereeCheck | Why::Golden) => Payer::Pool,
+        },
         number: task.number,
         module: task.module,
         cost: cost_of(task.phase),

@@ -82,6 +82,9 @@ impl Market {
         let kernel = self.kernels.get(&task.module);
         let kernel = kernel
             .ok_or_else(|| refuse(Refusal::UnknownKernel, format!("kernel {} is not registered", task.module)))?;
+        if let Some(suspicion) = self.suspects.get(&task.module) {
+            return Err(refuse(Refusal::FaultyKernel, super::diagnosis::reason(suspicion)));
+        }
         check_at_most("blobs", task.blobs.len(), BLOBS_PER_TASK)?;
         if let Some(missing) = task.blobs.iter().find(|blob| !self.blobs.contains(blob)) {
             return Err(refuse(Refusal::UnknownBlob, format!("blob {missing} is not stored")));
@@ -180,6 +183,7 @@ impl Market {
             hedged: false,
             settle_from: None,
             waiting: false,
+            rerun: None,
         });
         if let Some(session) = self.sessions.get_mut(session) {
             session.reserve(reserve);

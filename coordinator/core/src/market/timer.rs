@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Session(SessionId),
     /// A peer may work again.
     Peer(usize),
+    /// A golden task is due.
+    Golden(u64),
 }
 
 impl Market {
@@ -25,6 +27,7 @@ impl Market {
                 Timer::Task(task) => self.task_due(task),
                 Timer::Session(session) => self.end_if_over(session),
                 Timer::Peer(peer) => self.peer_resumes(peer),
+                Timer::Golden(order) => self.golden_due(order),
             }
         }
         if self.settle_at.is_some_and(|at| at <= self.now) {

@@ -13,9 +13,17 @@ use crate::trust::Basis;
 impl Market {
     /// `vote` is right as far as `basis` goes; `answer` is one that cast it, with its output unless that was delivered.
     pub(super) fn confirm(&mut self, key: usize, vote: Vote, answer: Answer, basis: Basis) {
+        if self.tasks.get(key).is_some_and(|task| task.rerun.is_some()) {
+            self.rerun_decided(key, vote, answer, basis);
+            return;
+        }
         if !self.reserve_recovered(key, answer.units) {
             self.give_up(key, Refusal::Funds);
             return;
+        }
+        match basis {
+            Basis::HeldWindow => self.archive_work(key, &answer),
+            Basis::Quorum | Basis::Referee => self.remember_golden(key, &answer),
         }
         let Some(task) = self.tasks.get_mut(key) else { return };
         // Units of a vote are at most the units reserved for.
@@ -32,13 +40,13 @@ impl Market {
         let (verdict, payload) = match delivered {
             Some(before) if before != vote => {
                 self.stats.tasks_revoked += 1;
-                (Verdict::Revoked { cost, outcome, units }, output)
+                (Verdict::Revoked { cost, outcome, units, basis }, output)
             }
-            Some(_) => (Verdict::Confirmed { cost }, Bytes::new()),
+            Some(_) => (Verdict::Confirmed { cost, basis }, Bytes::new()),
             None => {
                 let message = ServerToClient::TaskResult { number, task: id, outcome, units, confirmed: true };
                 self.tell_session(session, message, output);
-                (Verdict::Confirmed { cost }, Bytes::new())
+                (Verdict::Confirmed { cost, basis }, Bytes::new())
             }
         };
         self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
@@ -66,7 +74,15 @@ impl Market {
     /// There will be no quorum. Nothing is charged; votes that came are void.
     pub(super) fn give_up(&mut self, key: usize, code: Refusal) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        if task.phase != Phase::Undecided || self.rule_without_referee(key) || self.waive_check(key) {
+        if task.phase != Phase::Undecided {
+            return;
+        }
+        let at_fault = self.suspects.contains_key(&task.module);
+        if !at_fault && (self.rule_without_referee(key) || self.waive_check(key)) {
+            return;
+        }
+        if self.tasks.get(key).is_some_and(|task| task.rerun.is_some()) {
+            self.rerun_failed(key);
             return;
         }
         let Some(task) = self.tasks.get_mut(key) else { return };
@@ -94,7 +110,7 @@ impl Market {
     }
 
     /// Nothing more is issued; the task waits for its batch.
-    fn decided(&mut self, key: usize) {
+    pub(super) fn decided(&mut self, key: usize) {
         let kept_until = self.awaits_loser(key).then(|| self.now.plus(self.config.settle_every_ms));
         self.cancel_running(key);
         self.wait(key, false);
@@ -111,7 +127,7 @@ impl Market {
 
     /// Nobody waits for the attempts that still run. A result that crosses the word on its way counts all the same
     /// until the batch is cut.
-    fn cancel_running(&mut self, key: usize) {
+    pub(super) fn cancel_running(&mut self, key: usize) {
         let Some(task) = self.tasks.get(key) else { return };
         let running: Vec<_> = task
             .attempts

@@ -5,7 +5,7 @@ use p2c2r_signing::{AccountId, ModuleId, SessionId};
 
 use super::Market;
 use crate::ledger::Ledger;
-use crate::record::{KernelRecord, PeerRecord};
+use crate::record::{KernelRecord, PeerRecord, SuspicionRecord};
 use crate::stats::Stats;
 
 /// A peer as a report shows it.
@@ -55,6 +55,9 @@ impl Market {
             pending: self.queue.len() as u64,
             unsettled: self.decided.len() as u64,
             commits_in_flight: self.commits.in_flight() as u64,
+            golden_bytes: self.goldens.bytes() as u64,
+            recheck_bytes: self.archive.bytes() as u64,
+            kernels_suspected: self.suspects.len() as u64,
             ..self.stats.clone()
         }
     }
@@ -109,6 +112,12 @@ impl Market {
     /// Every registered kernel, in order.
     pub fn kernels(&self) -> impl Iterator<Item = &KernelRecord> + '_ {
         self.kernels.values()
+    }
+
+    /// Why a kernel is held to be at fault; `None` if it is not.
+    #[must_use]
+    pub fn suspicion(&self, module: ModuleId) -> Option<&SuspicionRecord> {
+        self.suspects.get(&module)
     }
 
     /// The ledger.

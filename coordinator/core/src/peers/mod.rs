@@ -257,6 +257,15 @@ impl Peers {
         self.pool.pick(class, excluded, elsewhere, dice)
     }
 
+    /// Whether the peer is who it was, offers the class and has a free slot.
+    pub(crate) fn is_free(&self, id: usize, key: &PublicKey, class: &ClassKey) -> bool {
+        self.slab.get(id).is_some_and(|peer| {
+            peer.standing.record.key == *key
+                && peer.readiness == Readiness::Free
+                && peer.link.as_ref().is_some_and(|link| link.offers.contains(class))
+        })
+    }
+
     /// A random free referee of an owner that is not excluded.
     pub(crate) fn pick_referee(&self, class: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
         self.referees.pick(class, excluded, |_| true, dice)
@@ -265,6 +274,38 @@ impl Peers {
     /// The chance with which the peer's next task of a kernel is checked.
     pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
         self.slab.get(id).map_or(ONE_PPM, |peer| peer.audit_ppm(module, config))
+    }
+
+    /// How far the peer is trusted with a kernel.
+    pub(crate) fn posterior(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> Posterior {
+        let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
+        known.copied().unwrap_or(Posterior::new(config))
+    }
+
+    /// A wrong vote was none, for it was the kernel's fault: the peer stands as before it.
+    pub(crate) fn pardon(
+        &mut self,
+        id: usize,
+        module: ModuleId,
+        before: Posterior,
+        now: Millis,
+        config: &MarketConfig,
+    ) {
+        let Some(peer) = self.slab.get_mut(id) else { return };
+        if let Some(posterior) = peer.trust.get_mut(&module) {
+            *posterior = before;
+        }
+        peer.standing.pardon(config);
+        self.dirty.insert(id);
+        if let Some(totals) = self.totals.get_mut(&peer.standing.record.account) {
+            totals.outvoted = totals.outvoted.saturating_sub(1);
+        }
+        self.refresh(id, now);
+    }
+
+    /// Whether the account's peers are the operator's.
+    pub(crate) fn is_referee(&self, account: &AccountId) -> bool {
+        self.referee_accounts.contains(account)
     }
 
     /// A vote of the peer was compared with others.

@@ -57,6 +57,16 @@ impl PeerStanding {
         }
     }
 
+    /// One wrong vote is forgiven. A suspension ends if those left would not have brought it.
+    pub(crate) fn pardon(&mut self, config: &MarketConfig) {
+        self.record.outvoted = self.record.outvoted.saturating_sub(1);
+        // The newest set bit: which one it was does not matter to a count.
+        self.recent &= self.recent.wrapping_sub(1);
+        if self.recent.count_ones() < config.suspend_outvoted {
+            self.suspended_until = Millis(0);
+        }
+    }
+
     /// An attempt ended without an outcome.
     pub(crate) fn fault(&mut self, now: Millis, config: &MarketConfig) {
         self.record.faults += 1;
@@ -134,6 +144,21 @@ mod tests {
         assert!(!peer.suspended(Millis(120)));
         vote(&mut peer, Standing::Outvoted, 120, &config);
         assert!(peer.suspended(Millis(219)), "one more is enough after a suspension");
+    }
+
+    #[test]
+    fn a_pardon_undoes_one_wrong_vote() {
+        let config = MarketConfig { suspend_ms: 100, ..MarketConfig::default() };
+        let mut peer = standing(0, &config);
+        vote(&mut peer, Standing::Outvoted, 10, &config);
+        vote(&mut peer, Standing::Agreed, 10, &config);
+        vote(&mut peer, Standing::Outvoted, 10, &config);
+        peer.pardon(&config);
+        assert!(peer.suspended(Millis(10)), "the other one stands");
+        peer.pardon(&config);
+        assert!(!peer.suspended(Millis(10)) && peer.record.outvoted == 0);
+        vote(&mut peer, Standing::Outvoted, 20, &config);
+        assert!(peer.suspended(Millis(119)) && !peer.suspended(Millis(120)), "as a first one");
     }
 
     #[test]

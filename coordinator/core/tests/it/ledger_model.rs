@@ -174,7 +174,7 @@ fn run(ledger: &mut Ledger, op: &Op, at: Millis) -> Result<Vec<Transfer>, ()> {
         Op::Post { batch, legs } => {
             let legs: Vec<_> = legs
                 .iter()
-                .map(|(s, to, amount)| Leg { session: session(*s), to: to.map(account), amount: usd(*amount) })
+                .map(|(s, to, amount)| Leg { session: Some(session(*s)), to: to.map(account), amount: usd(*amount) })
                 .collect();
             ledger.post(*batch, &legs, at).map_err(drop)
         }

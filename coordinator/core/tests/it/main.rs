@@ -2,7 +2,9 @@
 //! against a naive model.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod diagnosis;
 mod fixture;
+mod golden;
 mod hedging;
 mod ledger_model;
 mod prediction;
@@ -13,3 +15,4 @@ mod sessions;
 mod simulation;
 mod tasks;
 mod trust;
+mod withdrawal;

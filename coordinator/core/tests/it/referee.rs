@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use p2c2r_core::{ConnId, Input, MarketConfig};
-use p2c2r_protocol::message::{Fault, PeerToServer, ServerToClient, Standing, Verdict};
+use p2c2r_protocol::message::{Basis, Fault, PeerToServer, ServerToClient, Standing, Verdict};
 
 use crate::fixture::{Desk, Job, account, execution, plain, submit, usd};
 
@@ -49,7 +49,10 @@ fn a_ring_with_a_majority_does_not_outvote_the_truth() {
     let (liars, honest, job) = ring_rules(&mut desk, client);
     desk.answer(AT, &job, &job.truth());
     let (_, message, payload) = desk.to_clients.pop().unwrap();
-    assert!(matches!(message, ServerToClient::TaskVerdict { verdict: Verdict::Revoked { .. }, .. }));
+    assert!(matches!(
+        message,
+        ServerToClient::TaskVerdict { verdict: Verdict::Revoked { basis: Basis::Referee, .. }, .. }
+    ));
     assert_eq!(payload, job.truth().output);
     let standing = standing(&mut desk);
     assert!(liars.into_iter().all(|liar| standing(liar) == Standing::Outvoted));

@@ -2,7 +2,7 @@
 
 use p2c2r_core::{ConnId, Input};
 use p2c2r_protocol::message::{
-    ClientToServer, Fault, Mode, PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing, Verdict,
+    Basis, ClientToServer, Fault, Mode, PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing, Verdict,
 };
 use p2c2r_signing::{Seal, TraceRoot};
 
@@ -56,7 +56,7 @@ fn the_first_answer_is_delivered_and_money_moves_with_the_second() {
         desk.answer(*conn, job, &right_of(job));
     }
     let cost = usd(RATE * right_of(&jobs[0].1).units * 2);
-    assert_eq!(verdicts(&desk.heard()), [Verdict::Confirmed { cost }]);
+    assert_eq!(verdicts(&desk.heard()), [Verdict::Confirmed { cost, basis: Basis::Quorum }]);
     assert_eq!(desk.settled(), [], "peers hear of it when it is durable");
     desk.durable = false;
     desk.wait(1_000);

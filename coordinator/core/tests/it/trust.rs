@@ -1,7 +1,7 @@
 //! Who is checked, who is picked, and what a lie costs.
 
-use p2c2r_core::{ConnId, Input, MarketConfig, TrustConfig};
-use p2c2r_protocol::message::{PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing, Verdict};
+use p2c2r_core::{ConnId, Input, Limits, MarketConfig, TrustConfig};
+use p2c2r_protocol::message::{Basis, PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing, Verdict};
 
 use crate::fixture::{Desk, Job, RATE, account, cpu, execution, key, network, plain, submit, usd};
 
@@ -44,6 +44,12 @@ fn verdicts(desk: &mut Desk) -> Vec<Verdict> {
         .collect()
 }
 
+fn withdrawn(message: ServerToClient) -> Option<u64> {
+    let ServerToClient::TaskWithdrawn { refund, right, .. } = message else { return None };
+    assert_eq!(right, None);
+    Some(refund.nano_usd())
+}
+
 #[test]
 fn a_newcomer_is_checked_at_the_price_of_one_execution() {
     let (mut desk, client) = desk(MarketConfig::default(), 3);
@@ -54,7 +60,7 @@ fn a_newcomer_is_checked_at_the_price_of_one_execution() {
     assert!(matches!(desk.heard()[..], [ServerToClient::TaskResult { confirmed: false, .. }]));
     desk.answer(jobs[1].0, &jobs[1].1, &jobs[1].1.truth());
     let cost = usd(RATE * jobs[0].1.truth().units);
-    assert_eq!(verdicts(&mut desk), [Verdict::Confirmed { cost }]);
+    assert_eq!(verdicts(&mut desk), [Verdict::Confirmed { cost, basis: Basis::Quorum }]);
     desk.wait(1_000);
     let each = usd(cost.nano_usd() * 75 / 100 / 2);
     assert_eq!(desk.settled().iter().map(|(_, e)| e.earned).collect::<Vec<_>>(), [each, each], "they share the pool");
@@ -83,7 +89,7 @@ fn where_nobody_else_can_be_asked_the_answer_rests_on_the_pay_held() {
     let (mut desk, client) = desk(MarketConfig::default(), 1);
     desk.client_says(client, submit(0, 1));
     assert_eq!(answer_all(&mut desk).len(), 1);
-    assert!(matches!(verdicts(&mut desk)[..], [Verdict::Confirmed { .. }]));
+    assert!(matches!(verdicts(&mut desk)[..], [Verdict::Confirmed { basis: Basis::HeldWindow, .. }]));
     let stats = desk.market.stats();
     assert_eq!((stats.audits, stats.tasks_on_held_window), (0, 1));
 
@@ -100,8 +106,9 @@ fn where_nobody_else_can_be_asked_the_answer_rests_on_the_pay_held() {
 
 #[test]
 fn a_lie_costs_the_pay_held_and_its_unchecked_answers_are_withdrawn() {
-    // Half of all tasks are audited; the dice are seeded.
-    let (mut desk, client) = desk(audited(500_000, 1_000), 4);
+    // Half of all tasks are audited; the dice are seeded. Nothing is kept to be run again (`withdrawal` has that).
+    let limits = Limits { recheck_bytes: 0, ..Limits::default() };
+    let (mut desk, client) = desk(MarketConfig { limits, ..audited(500_000, 1_000) }, 4);
     for number in 0..40 {
         desk.client_says(client, submit(number, 1));
         answer_all(&mut desk);
@@ -132,9 +139,10 @@ fn a_lie_costs_the_pay_held_and_its_unchecked_answers_are_withdrawn() {
     desk.wait(1_000);
     assert_eq!(desk.market.ledger().withheld(account(liar)), usd(0));
     let stats = desk.market.stats();
-    let withdrawn = verdicts(&mut desk);
-    assert!(!withdrawn.is_empty() && withdrawn.iter().all(|v| *v == Verdict::Unverified { code: Refusal::Other }));
-    assert_eq!(stats.tasks_withdrawn, withdrawn.len() as u64);
+    let refunds: Vec<u64> = desk.heard().into_iter().filter_map(withdrawn).collect();
+    assert!(!refunds.is_empty() && refunds.iter().all(|refund| *refund > 0));
+    assert_eq!(stats.tasks_withdrawn, refunds.len() as u64);
+    assert_eq!(stats.refunded_nano_usd, refunds.iter().sum::<u64>());
     let after = desk.market.balance(account(1)).unwrap().nano_usd();
     assert_eq!(after - before, stats.refunded_nano_usd, "the client is paid back");
     assert!(stats.forfeited_nano_usd >= lost.nano_usd() && after > before);
@@ -246,17 +254,17 @@ fn replicas_go_to_different_networks_where_there_are_any() {
     assert!(apart >= 15, "{apart} of 20");
 }
 
-/// What a peer is sent, without what is new in every attempt: nonce, pad and MAC.
+/// What a peer is sent, without what is new in every attempt (nonce, pad, time, MAC) and the task's identity.
 pub(crate) fn seen(message: &ServerToPeer) -> (Vec<u8>, usize) {
-    let ServerToPeer::Assign { ticket, task, module, class, blobs, seed, max_units, deadline_ms, .. } = message else {
+    let ServerToPeer::Assign { ticket, module, class, blobs, seed, max_units, deadline_ms, .. } = message else {
         panic!("{message:?} is no assignment")
     };
     let mut known = ticket.clone();
-    // Peer and nonce (33..81), plan (177), MAC.
-    known[33..81].fill(0);
-    known[177] = 0;
-    known[210..].fill(0);
-    let rest = format!("{task} {module} {class:?} {blobs:?} {seed} {max_units} {deadline_ms}");
+    // Session (hidden), task, peer, nonce; plan and number (hidden); when it was issued, and the MAC.
+    for range in [1..81, 177..186, 202..242] {
+        known[range].fill(0);
+    }
+    let rest = format!("{module} {class:?} {blobs:?} {seed} {max_units} {deadline_ms}");
     (known.into_iter().chain(rest.into_bytes()).collect(), ticket.len())
 }
 

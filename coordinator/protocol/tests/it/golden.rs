@@ -4,8 +4,8 @@ use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::frame::{self, Message};
 use p2c2r_protocol::message::{
-    ClientToServer, Door, Knock, Mode, PeerToServer, Refusal, Role, ServerToClient, ServerToPeer, SettledAttempt,
-    Standing, Verdict,
+    Basis, ClientToServer, Door, Knock, Mode, PeerToServer, Refusal, RightAnswer, Role, ServerToClient, ServerToPeer,
+    SettledAttempt, Standing, Verdict,
 };
 use p2c2r_signing::{AttemptNonce, BlobId, Digest, ModuleId, Outcome, Seal, TraceRoot, TrapCode};
 
@@ -24,12 +24,12 @@ fn check<M: Message + PartialEq + core::fmt::Debug>(message: &M, payload: &[u8],
 fn hello() {
     let key = strategy::key(0);
     check(
-        &Knock::Hello { versions: vec![1], role: Role::Peer, key, agent: "me/1".to_owned() },
+        &Knock::Hello { versions: vec![2], role: Role::Peer, key, agent: "me/1".to_owned() },
         b"",
         &[
             &[78, 0, 0, 0],
             b"\x81\xa5hello\x84",
-            b"\xa8versions\x91\x01",
+            b"\xa8versions\x91\x02",
             b"\xa4role\xa4peer",
             b"\xa3key\xc4\x20",
             key.as_bytes(),
@@ -42,9 +42,9 @@ fn hello() {
 fn door_messages() {
     let nonce = Digest::from_bytes([9; 32]);
     check(
-        &Door::Challenge { version: 1, nonce },
+        &Door::Challenge { version: 2, nonce },
         b"",
-        &[&[61, 0, 0, 0], b"\x81\xa9challenge\x82", b"\xa7version\x01", b"\xa5nonce\xc4\x20", nonce.as_bytes()],
+        &[&[61, 0, 0, 0], b"\x81\xa9challenge\x82", b"\xa7version\x02", b"\xa5nonce\xc4\x20", nonce.as_bytes()],
     );
     check(
         &Door::Refused { code: Refusal::UnknownKernel, message: "no".to_owned() },
@@ -113,19 +113,64 @@ fn result_and_verdict() {
             b"output",
         ],
     );
-    let verdict =
-        Verdict::Revoked { cost: Credits::from_nano_usd(128), outcome: Outcome::Trap(TrapCode::GrowLimit), units: 7 };
+    let verdict = Verdict::Revoked {
+        cost: Credits::from_nano_usd(128),
+        outcome: Outcome::Trap(TrapCode::GrowLimit),
+        units: 7,
+        basis: Basis::Referee,
+    };
     check(
         &ServerToClient::TaskVerdict { number: 1, verdict },
         b"right",
         &[
-            &[80, 0, 0, 0],
+            &[94, 0, 0, 0],
             b"\x81\xactask_verdict\x82",
             b"\xa6number\x01",
-            b"\xa7verdict\x81\xa7revoked\x83",
+            b"\xa7verdict\x81\xa7revoked\x84",
             b"\xa4cost\xcc\x80",
             b"\xa7outcome\x81\xa4trap\xaagrow_limit",
             b"\xa5units\x07",
+            b"\xa5basis\xa7referee",
+            b"right",
+        ],
+    );
+    check(
+        &ServerToClient::TaskVerdict {
+            number: 1,
+            verdict: Verdict::Confirmed { cost: Credits::from_nano_usd(1), basis: Basis::HeldWindow },
+        },
+        b"",
+        &[
+            &[67, 0, 0, 0],
+            b"\x81\xactask_verdict\x82",
+            b"\xa6number\x01",
+            b"\xa7verdict\x81\xa9confirmed\x82",
+            b"\xa4cost\x01",
+            b"\xa5basis\xabheld_window",
+        ],
+    );
+}
+
+#[test]
+fn withdrawn() {
+    let (number, refund) = (3, Credits::from_nano_usd(7));
+    check(
+        &ServerToClient::TaskWithdrawn { number, refund, right: None },
+        b"",
+        &[&[40, 0, 0, 0], b"\x81\xaetask_withdrawn\x83", b"\xa6number\x03", b"\xa6refund\x07", b"\xa5right\xc0"],
+    );
+    let right = Some(RightAnswer { outcome: Outcome::Output, units: 5 });
+    check(
+        &ServerToClient::TaskWithdrawn { number, refund: Credits::ZERO, right },
+        b"right",
+        &[
+            &[62, 0, 0, 0],
+            b"\x81\xaetask_withdrawn\x83",
+            b"\xa6number\x03",
+            b"\xa6refund\x00",
+            b"\xa5right\x82",
+            b"\xa7outcome\xa6output",
+            b"\xa5units\x05",
             b"right",
         ],
     );

@@ -3,8 +3,8 @@
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::limits;
 use p2c2r_protocol::message::{
-    Chunk, ClientToServer, Door, Fault, Fetch, Item, KernelInfo, Knock, Mode, OfferedClass, Path, PeerToServer,
-    Refusal, Role, ServerToClient, ServerToPeer, SettledAttempt, Standing, Verdict,
+    Basis, Chunk, ClientToServer, Door, Fault, Fetch, Item, KernelInfo, Knock, Mode, OfferedClass, Path, PeerToServer,
+    Refusal, RightAnswer, Role, ServerToClient, ServerToPeer, SettledAttempt, Standing, Verdict,
 };
 use p2c2r_signing::{
     AccountId, AttemptNonce, BlobId, ClassId, Digest, ModuleId, Outcome, PublicKey, Seal, SessionId, TaskId, TraceRoot,
@@ -56,8 +56,8 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn refusal() -> impl Strategy<Value = Refusal> {
     use Refusal::{
-        Authentication, Deadline, Forbidden, Funds, Limit, NoPeers, NoSession, Other, Protocol, Unavailable,
-        UnknownBlob, UnknownKernel, Version,
+        Authentication, Deadline, FaultyKernel, Forbidden, Funds, Limit, NoPeers, NoSession, Other, Protocol,
+        Unavailable, UnknownBlob, UnknownKernel, Version,
     };
     select(vec![
         Version,
@@ -72,6 +72,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         NoPeers,
         Deadline,
         Unavailable,
+        FaultyKernel,
         Other,
     ])
 }
@@ -98,13 +99,18 @@ fn chunk() -> impl Strategy<Value = Chunk> {
     (item(), any::<u64>(), any::<u64>()).prop_map(|(item, offset, total_bytes)| Chunk { item, offset, total_bytes })
 }
 
+fn basis() -> impl Strategy<Value = Basis> {
+    select(vec![Basis::Quorum, Basis::Referee, Basis::HeldWindow])
+}
+
 fn verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
-        credits().prop_map(|cost| Verdict::Confirmed { cost }),
-        (credits(), outcome(), any::<u64>()).prop_map(|(cost, outcome, units)| Verdict::Revoked {
+        (credits(), basis()).prop_map(|(cost, basis)| Verdict::Confirmed { cost, basis }),
+        (credits(), outcome(), any::<u64>(), basis()).prop_map(|(cost, outcome, units, basis)| Verdict::Revoked {
             cost,
             outcome,
-            units
+            units,
+            basis
         }),
         refusal().prop_map(|code| Verdict::Unverified { code }),
     ]
@@ -175,6 +181,12 @@ pub(crate) fn server_to_client() -> impl Strategy<Value = ServerToClient> {
             }
         ),
         (any::<u64>(), verdict()).prop_map(|(number, verdict)| ServerToClient::TaskVerdict { number, verdict }),
+        (any::<u64>(), credits(), proptest::option::of((outcome(), any::<u64>()))).prop_map(
+            |(number, refund, right)| {
+                let right = right.map(|(outcome, units)| RightAnswer { outcome, units });
+                ServerToClient::TaskWithdrawn { number, refund, right }
+            }
+        ),
         blob().prop_map(|blob| ServerToClient::BlobStored { blob }),
         (blob(), refusal(), text()).prop_map(|(blob, code, message)| ServerToClient::BlobRefused {
             blob,

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use p2c2r_protocol::frame;
-use p2c2r_protocol::message::{Door, Knock, Role};
+use p2c2r_protocol::message::{Door, Knock, Role, WIRE_VERSION};
 use p2c2r_signing::{Challenge, SecretKey, auth};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::WebSocketStream;
@@ -32,7 +32,7 @@ impl Raw {
     /// Proves the key as `accept` with server digest `server` wants it.
     pub(crate) async fn come_in(&mut self, server: [u8; 32]) {
         let key = SecretKey::generate();
-        self.say(&hello(&key, vec![1])).await;
+        self.say(&hello(&key, vec![WIRE_VERSION])).await;
         let Door::Challenge { nonce, .. } = self.hear().await else { panic!("expected a challenge") };
         let message = Challenge { role: auth::Role::Peer, nonce, server }.message();
         self.say(&Knock::Proof { signature: key.sign(&message).to_vec() }).await;

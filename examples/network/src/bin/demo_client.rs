@@ -175,6 +175,10 @@ impl Game {
             | Event::Revoked { handle, .. }
             | Event::Unverified { handle, .. }
             | Event::Failed { handle, .. } => (*handle, true),
+            Event::Withdrawn { handle, refund, .. } => {
+                eprintln!("the answer to {handle:?} is withdrawn, {refund} came back");
+                return Ok(());
+            }
             Event::Network(network) => {
                 eprintln!("{network:?}");
                 return Ok(());
@@ -215,7 +219,7 @@ impl Game {
                 record.end = TaskEnd::Unverified;
             }
             Event::Failed { reason, .. } => eprintln!("a {} task failed: {reason}", record.kernel),
-            Event::Network(_) => {}
+            Event::Network(_) | Event::Withdrawn { .. } => {}
         }
         if over {
             self.open.remove(&handle);

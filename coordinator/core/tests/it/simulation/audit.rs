@@ -19,6 +19,10 @@ pub(crate) struct Audit {
     pub(crate) settled: BTreeMap<AttemptNonce, (Standing, u64)>,
     tasks: BTreeSet<(SessionId, u64)>,
     pub(crate) costs: BTreeMap<(SessionId, u64), u64>,
+    /// Sessions that ever held money: all others are the platform's own.
+    sessions: BTreeSet<SessionId>,
+    /// What the platform paid for work it ordered.
+    pub(crate) ordered: u64,
     ended: BTreeSet<SessionId>,
     chain: Option<Digest>,
     pub(crate) earned: BTreeMap<PublicKey, u64>,
@@ -53,8 +57,12 @@ impl Audit {
                     {
                         *self.forfeited.entry(owner).or_insert(0) += transfer.amount.nano_usd();
                     }
+                    if let (TransferKind::Restore, LedgerAccount::Withheld(owner)) = (transfer.kind, transfer.credit) {
+                        let lost = self.forfeited.get_mut(&owner).expect("only what was taken is given back");
+                        *lost = lost.checked_sub(transfer.amount.nano_usd()).expect("and no more");
+                    }
                     match transfer.kind {
-                        TransferKind::Release | TransferKind::Forfeit => continue,
+                        TransferKind::Release | TransferKind::Forfeit | TransferKind::Restore => continue,
                         TransferKind::Refund => {
                             self.refunded += transfer.amount.nano_usd();
                             continue;
@@ -70,8 +78,14 @@ impl Audit {
                     }
                 }
                 Record::Settlement(record) => settlement = Some(record),
-                Record::Account { .. } | Record::Kernel(_) | Record::Deposit(_) | Record::Hold(_) | Record::Peer(_) => {
+                Record::Hold(hold) => {
+                    self.sessions.insert(hold.session);
                 }
+                Record::Account { .. }
+                | Record::Kernel(_)
+                | Record::Deposit(_)
+                | Record::Peer(_)
+                | Record::Suspicion(_) => {}
             }
         }
         if let Some(record) = settlement {
@@ -127,11 +141,17 @@ impl Audit {
             }
         }
         let charged: u64 = costs.values().map(|(_, cost)| cost).sum();
+        let own = costs.iter().filter(|((session, _), _)| !self.sessions.contains(session));
+        let ordered: u64 = own.map(|(_, (_, cost))| cost).sum();
+        self.ordered += ordered;
         assert_eq!((record.charged, record.paid, record.fee), (usd(charged), usd(paid), usd(charged - paid)));
-        assert_eq!(moved.get(&LedgerAccount::Platform).copied().unwrap_or(0), i128::from(charged - paid));
+        assert_eq!(
+            moved.get(&LedgerAccount::Platform).copied().unwrap_or(0),
+            i128::from(charged - paid) - i128::from(ordered)
+        );
         let held: i128 =
             moved.iter().filter(|(a, _)| matches!(a, LedgerAccount::Held(_))).map(|(_, amount)| amount).sum();
-        assert_eq!(held, -i128::from(charged), "sessions pay exactly what their tasks cost");
+        assert_eq!(held, -i128::from(charged - ordered), "sessions pay exactly what their tasks cost");
         let root = Tree::new(lines.iter().map(p2c2r_core::record::SettledExecution::leaf)).root();
         assert_eq!(record.root, root);
         assert_eq!(after.last_batch, record.batch);

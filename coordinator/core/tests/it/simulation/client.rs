@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use p2c2r_core::ConnId;
-use p2c2r_protocol::message::{Mode, Refusal, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, Mode, ServerToClient, Verdict};
 use p2c2r_signing::{InputDigest, ModuleId, SessionId};
 
 use crate::fixture::truth;
@@ -84,6 +84,21 @@ impl Client {
                 asked.answer = Some(payload);
             }
             ServerToClient::TaskVerdict { number, verdict } => self.verdict(number, verdict, &payload, life),
+            ServerToClient::TaskWithdrawn { number, right, .. } => {
+                let Some(asked) = self.asked(number) else { return };
+                assert_eq!(asked.replicas, 1, "what others agreed on stands");
+                assert!(right.is_none() || payload == asked.truth(), "what comes with a withdrawal is right");
+                if asked.life == life && !asked.refused_once() {
+                    let on_window = Some(Basis::HeldWindow);
+                    assert!(
+                        matches!(asked.end, Some(End::Verdict(Verdict::Confirmed { basis, .. })) if Some(basis) == on_window)
+                            || (asked.end.is_none() && asked.missed),
+                        "only what rests on a window is withdrawn, once: {number} {:?}",
+                        asked.end
+                    );
+                }
+                asked.end = Some(End::Withdrawn);
+            }
             ServerToClient::Kernel(_)
             | ServerToClient::KernelUnknown { .. }
             | ServerToClient::BlobStored { .. }
@@ -109,12 +124,6 @@ impl Client {
         let Some(asked) = self.asked(number) else { return };
         let right = asked.truth();
         if asked.life == life && !asked.refused_once() {
-            // An answer on one execution may be withdrawn after its verdict.
-            let withdrawn = asked.replicas == 1 && verdict == (Verdict::Unverified { code: Refusal::Other });
-            if withdrawn && matches!(asked.end, Some(End::Verdict(Verdict::Confirmed { .. }))) {
-                asked.end = Some(End::Withdrawn);
-                return;
-            }
             assert_eq!(asked.end, None, "one verdict a task: {number}");
             if asked.replicas > 1 {
                 match verdict {

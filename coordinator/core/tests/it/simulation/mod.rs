@@ -41,6 +41,8 @@ fn honest_work_is_paid_and_nothing_else_whatever_happens() {
         assert!(totals.crashes > 50 && totals.recovered > 50 && totals.refused > 500, "{totals:?}");
         assert!(totals.refereed > 100, "{totals:?}");
         assert!(totals.forfeited > 10_000 && totals.refunded > 1_000, "{totals:?}");
+        assert!(totals.rechecked[0] > 10 && totals.rechecked[1] > 30, "{totals:?}");
+        assert!(totals.goldens > 200, "{totals:?}");
         assert!(totals.outvoted > 200 && totals.void > 20, "{totals:?}");
     }
 }

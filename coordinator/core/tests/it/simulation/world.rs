@@ -45,6 +45,8 @@ pub(crate) struct Run {
     crashes: u64,
     recovered: u64,
     refereed: u64,
+    rechecked: [u64; 2],
+    goldens: u64,
     outvoted: u64,
     void: u64,
     forfeited: u64,
@@ -61,6 +63,9 @@ pub(crate) struct Totals {
     pub(crate) crashes: u64,
     pub(crate) recovered: u64,
     pub(crate) refereed: u64,
+    /// Right and wrong ones.
+    pub(crate) rechecked: [u64; 2],
+    pub(crate) goldens: u64,
     pub(crate) outvoted: u64,
     pub(crate) void: u64,
     pub(crate) forfeited: u64,
@@ -79,6 +84,10 @@ impl Totals {
         self.crashes += run.crashes;
         self.recovered += run.recovered;
         self.refereed += run.refereed;
+        self.goldens += run.goldens;
+        for (sum, n) in self.rechecked.iter_mut().zip(run.rechecked) {
+            *sum += n;
+        }
         self.outvoted += run.outvoted;
         self.void += run.void;
         self.forfeited += run.forfeited;
@@ -110,6 +119,8 @@ pub(crate) struct World {
     crashes: u64,
     recovered: u64,
     refereed: u64,
+    rechecked: [u64; 2],
+    goldens: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,13 +139,21 @@ fn config() -> MarketConfig {
         suspend_ms: 3_000,
         cooldown_ms: 300,
         referees: [account(REFEREE)].into(),
-        trust: TrustConfig { probation: 4, floor_ppm: 200_000, held_tasks: 10, ..TrustConfig::default() },
+        trust: TrustConfig {
+            probation: 4,
+            floor_ppm: 200_000,
+            held_tasks: 10,
+            golden_ppm: 50_000,
+            ..TrustConfig::default()
+        },
         limits: Limits {
             commits_in_flight: 12,
             tasks_per_session: 40,
             pending: 12,
             batch_executions: 40,
             settled_entries: 3,
+            // Five tasks: some answers are run again, some only withdrawn.
+            recheck_bytes: 2_700,
             ..Limits::default()
         },
         ..MarketConfig::default()
@@ -167,6 +186,8 @@ impl World {
             crashes: 0,
             recovered: 0,
             refereed: 0,
+            rechecked: [0; 2],
+            goldens: 0,
         };
         world.found();
         world
@@ -229,6 +250,8 @@ impl World {
             crashes: self.crashes,
             recovered: self.recovered,
             refereed: self.refereed,
+            rechecked: self.rechecked,
+            goldens: self.goldens,
             outvoted: self.audit.outvoted,
             void: self.audit.void,
             forfeited: self.audit.forfeited.values().sum(),
@@ -359,8 +382,7 @@ impl World {
         }
         self.store.crash();
         self.crashes += 1;
-        self.recovered += self.market.stats().tasks_recovered;
-        self.refereed += self.market.stats().tasks_on_referee;
+        self.count();
         self.life += 1;
         for conn in self.conns.keys().copied().collect::<Vec<_>>() {
             self.drop_conn(conn);
@@ -396,11 +418,20 @@ impl World {
         let stats = self.market.stats();
         assert_eq!((stats.tasks, stats.pending, stats.unsettled, stats.sessions), (0, 0, 0, 0), "everything drains");
         assert_eq!((stats.running, stats.commits_in_flight), (0, 0), "everything drains");
-        self.recovered += stats.tasks_recovered;
-        self.refereed += stats.tasks_on_referee;
+        self.count();
         self.check_peers();
         self.check_clients();
         self.check_books();
+    }
+
+    /// Takes over what a market counted in its life.
+    fn count(&mut self) {
+        let stats = self.market.stats();
+        self.recovered += stats.tasks_recovered;
+        self.refereed += stats.tasks_on_referee;
+        self.goldens += stats.goldens;
+        self.rechecked[0] += stats.rechecks_right;
+        self.rechecked[1] += stats.rechecks_wrong;
     }
 
     fn check_peers(&self) {
@@ -430,7 +461,7 @@ impl World {
     fn check_clients(&self) {
         for client in &self.clients {
             for (task, asked) in &client.tasks {
-                let (Some(End::Verdict(Verdict::Confirmed { cost } | Verdict::Revoked { cost, .. })), replicas) =
+                let (Some(End::Verdict(Verdict::Confirmed { cost, .. } | Verdict::Revoked { cost, .. })), replicas) =
                     (asked.end, asked.replicas)
                 else {
                     continue;
@@ -454,9 +485,10 @@ impl World {
         let deposited: u64 = self.clients.iter().map(|c| c.budget * 3).sum();
         let (spent, earned): (u64, u64) = (self.audit.costs.values().sum(), self.audit.earned.values().sum());
         let (lost, refunded) = (self.audit.forfeited.values().sum::<u64>(), self.audit.refunded);
-        assert_eq!(self.market.platform(), usd(spent - earned + lost - refunded));
+        let ordered = self.audit.ordered;
+        assert_eq!(self.market.platform(), usd(spent - ordered - earned + lost - refunded));
         let left: u64 = self.clients.iter().map(|c| self.market.balance(account(c.account)).unwrap().nano_usd()).sum();
-        assert_eq!(left + spent, deposited + refunded);
+        assert_eq!(left + spent - ordered, deposited + refunded);
     }
 
     fn peer_hears(&mut self, id: usize, conn: ConnId, message: ServerToPeer, payload: &Bytes) {
@@ -487,7 +519,8 @@ impl World {
             Done::Result { execution, broken_seal } => {
                 let Some(job) = job else { return };
                 let right = execution == job.truth();
-                let replicas = self.replicas[&job.task];
+                // What the platform has run again is held against what was claimed before.
+                let replicas = self.replicas.get(&job.task).copied().unwrap_or(2);
                 self.audit.answers.insert(nonce, Answered { right, broken_seal, replicas });
                 if let Some((message, payload)) = self.peers[id].result(&nonce, broken_seal) {
                     self.peer_says(id, message, payload);
