@@ -10,7 +10,9 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use p2c2r_client::{Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Network as Link, Task, TaskHandle};
+use p2c2r_client::{
+    Basis, Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Network as Link, Task, TaskHandle,
+};
 use p2c2r_runtime::{Attempt, GpuPolicy, Sandbox, SandboxConfig};
 use p2c2r_signing::{BlobId, SecretKey, TrustedKeys, verify_module};
 
@@ -105,6 +107,12 @@ pub struct Figures {
     pub wrong_provisional: u64,
     /// Wrong answers that were confirmed.
     pub wrong_confirmed: u64,
+    /// Of these, on one peer's word and the pay held for it; the others rest on a quorum or a referee.
+    pub wrong_on_window: u64,
+    /// Of the latter, never withdrawn.
+    pub wrong_kept: u64,
+    /// Answers withdrawn, right ones too.
+    pub withdrawn: u64,
     /// Executions for a thousand tasks, second half of the run.
     pub executions_per_1000_tasks: u64,
     /// Answers within 100 ms, of a thousand tasks.
@@ -226,7 +234,26 @@ struct Tallies {
     refused: u64,
     wrong_provisional: u64,
     wrong_confirmed: u64,
+    /// Of these, on one peer's word.
+    on_window: u64,
+    /// Of those, not withdrawn yet.
+    wrong_on_window: BTreeSet<TaskHandle>,
+    withdrawn: u64,
     latencies: Vec<f64>,
+}
+
+impl Tallies {
+    fn verdict(&mut self, handle: TaskHandle, basis: Basis, right: bool) {
+        self.verdicts += 1;
+        if right {
+            return;
+        }
+        self.wrong_confirmed += 1;
+        if basis == Basis::HeldWindow {
+            self.on_window += 1;
+            self.wrong_on_window.insert(handle);
+        }
+    }
 }
 
 impl Game {
@@ -286,15 +313,17 @@ impl Game {
                     give_away(folder, &task.input, result.units, &result.output)?;
                 }
             }
-            Event::Confirmed { handle, .. } => {
+            Event::Confirmed { handle, basis, .. } => {
                 let task = self.open.remove(&handle).context("a verdict on a task that is over")?;
-                tallies.verdicts += 1;
-                tallies.wrong_confirmed += u64::from(task.answered == Some(false));
+                tallies.verdict(handle, basis, task.answered != Some(false));
             }
-            Event::Revoked { handle, output, .. } => {
+            Event::Revoked { handle, output, basis, .. } => {
                 let task = self.open.remove(&handle).context("a verdict on a task that is over")?;
-                tallies.verdicts += 1;
-                tallies.wrong_confirmed += u64::from(output != task.right);
+                tallies.verdict(handle, basis, output == task.right);
+            }
+            Event::Withdrawn { handle, .. } => {
+                tallies.withdrawn += 1;
+                tallies.wrong_on_window.remove(&handle);
             }
             Event::Unverified { handle, .. } | Event::Failed { handle, .. } => {
                 self.open.remove(&handle).context("the end of a task that is over")?;
@@ -347,6 +376,9 @@ fn figures(
         refused: tallies.refused,
         wrong_provisional: tallies.wrong_provisional,
         wrong_confirmed: tallies.wrong_confirmed,
+        wrong_on_window: tallies.on_window,
+        wrong_kept: tallies.wrong_on_window.len() as u64,
+        withdrawn: tallies.withdrawn,
         executions_per_1000_tasks: executions_per_1000(executions),
         in_time_per_1000: in_time * 1000 / tasks.max(1),
         latency_ms: Latency::of(tallies.latencies),
@@ -376,6 +408,7 @@ fn check(figures: &Figures) -> Result<()> {
         ensure!(caught > 0, "none of {all} cheats was caught");
         ensure!(figures.income_percent == 0, "cheats were paid {} % of an honest peer's", figures.income_percent);
         ensure!(figures.wrong_confirmed == 0, "{} wrong answers were confirmed", figures.wrong_confirmed);
+        ensure!(figures.wrong_kept == 0, "{} wrong answers were never withdrawn", figures.wrong_kept);
     }
     Ok(())
 }
@@ -391,6 +424,9 @@ impl Figures {
             ("refused or without one", self.refused.to_string()),
             ("wrong answers before their verdict", self.wrong_provisional.to_string()),
             ("wrong answers confirmed", self.wrong_confirmed.to_string()),
+            ("of these on one peer's word", self.wrong_on_window.to_string()),
+            ("of those never withdrawn", self.wrong_kept.to_string()),
+            ("answers withdrawn", self.withdrawn.to_string()),
             ("executions for 1,000 tasks", self.executions_per_1000_tasks.to_string()),
             ("answers within 100 ms, of 1,000", self.in_time_per_1000.to_string()),
             ("first answer p50, p99 ms", format!("{:.1}, {:.1}", self.latency_ms.p50, self.latency_ms.p99)),

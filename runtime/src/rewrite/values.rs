@@ -157,9 +157,10 @@ impl Values {
         let seen = self.seen();
         for (function, canon) in all.iter_mut().enumerate() {
             let end = self.functions.get(function + 1).map_or(self.nodes.len(), |end| *end as usize);
-            for at in self.functions[function] as usize..end {
-                let Node { bits, at: Some(place) } = self.nodes[at] else { continue };
-                if let (true, Some(lanes)) = (seen[at], bits.fixable()) {
+            let of_function = self.functions[function] as usize..end;
+            for (Node { bits, at }, seen) in self.nodes[of_function.clone()].iter().zip(&seen[of_function]) {
+                let Some(place) = *at else { continue };
+                if let (true, Some(lanes)) = (*seen, bits.fixable()) {
                     canon.push(Canon { at: place, lanes });
                 }
             }
