@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use p2c2r_runtime::limits::{CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
 use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, HostFault, Metering, PathKind, result_classes};
-use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
+use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, ResultClass, VerifiedModule};
 
 use crate::blobs::SharedBlobs;
 use crate::config::JailConfig;
@@ -236,12 +236,20 @@ impl Jail {
             None => self.bind(kernel, until).map_err(|error| fault(error, after))?,
         };
         let patience = Patience { until, cancel: attempt.cancel.as_ref() };
-        let line = match attempt.path {
-            PathKind::Cpu => None,
-            PathKind::Gpu => {
-                let (module, memory) = (&kernel.0.module, &kernel.0.memory);
-                Some(self.0.gpu.attach(&self.0.stock, module, memory, &patience, after)?)
+        let on_adapter = match attempt.path {
+            PathKind::Cpu => false,
+            PathKind::Gpu => true,
+            // Otherwise the execute worker does it by itself.
+            PathKind::Exact => {
+                kernel.manifest().result_class == ResultClass::Exact
+                    && self.gpu_info().is_some_and(|gpu| gpu.may_vote_on(ResultClass::Exact))
             }
+        };
+        let line = if on_adapter {
+            let (module, memory) = (&kernel.0.module, &kernel.0.memory);
+            Some(self.0.gpu.attach(&self.0.stock, module, memory, &patience, after)?)
+        } else {
+            None
         };
         let gpu_worker = line.as_ref().map(|line| line.worker);
         let result = bound.attempt(&self.0.blobs, kernel.manifest(), attempt, blobs, line, &patience);
@@ -389,6 +397,7 @@ impl Bound {
             forget: self.held.forget(ids),
             seed: attempt.seed,
             gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
+            exact: attempt.path == PathKind::Exact,
             max_units: attempt.max_units,
             deadline: attempt.deadline,
         };

@@ -113,6 +113,7 @@ impl JailExecutor {
         let path = |kind| match kind {
             PathKind::Cpu => Path::Cpu,
             PathKind::Gpu => Path::Gpu,
+            PathKind::Exact => Path::Exact,
         };
         let classes =
             jail.classes().into_iter().map(|(class, kind)| OfferedClass { class, path: path(kind) }).collect();
@@ -167,6 +168,7 @@ impl Executor for JailExecutor {
             path: match assignment.path {
                 Path::Cpu => PathKind::Cpu,
                 Path::Gpu => PathKind::Gpu,
+                Path::Exact => PathKind::Exact,
             },
             max_units: assignment.max_units,
             deadline: assignment.deadline,
