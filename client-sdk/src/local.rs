@@ -47,7 +47,7 @@ mod threads {
     use std::thread::JoinHandle;
 
     use p2c2r_runtime::{Attempt, CancelFlag, GpuPolicy, Kernel, PathKind, Sandbox, SandboxConfig, seed_for};
-    use p2c2r_signing::{ModuleId, input_digest};
+    use p2c2r_signing::{ModuleId, ResultClass, input_digest};
 
     use super::{Job, LocalPolicy, Report};
     use crate::limits::{LOCAL_QUEUE, LOCAL_RUN, LOCAL_STACK_BYTES, LOCAL_THREADS};
@@ -149,7 +149,9 @@ mod threads {
             let sandbox = self.sandbox()?;
             let kernel = self.kernel(sandbox, &job)?;
             let gpu_here = self.gpu && sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu);
-            let path = match &job.task.kernel.manifest().gpu {
+            let manifest = job.task.kernel.manifest();
+            let path = match &manifest.gpu {
+                Some(_) if manifest.result_class == ResultClass::Exact => PathKind::Exact,
                 Some(_) if gpu_here => PathKind::Gpu,
                 Some(gpu) if !gpu.cpu_path => return Err("the kernel needs a GPU, and local runs have none".to_owned()),
                 _ => PathKind::Cpu,

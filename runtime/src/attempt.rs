@@ -19,6 +19,8 @@ pub enum PathKind {
     Cpu,
     /// In the module's shaders, on this machine's adapter.
     Gpu,
+    /// In the module's shaders, all of them exact: on an adapter that may vote on such, else on the CPU reference. Nobody can tell.
+    Exact,
 }
 
 /// Everything one attempt depends on besides the kernel.
@@ -30,7 +32,7 @@ pub struct Attempt {
     pub blobs: Vec<Bytes>,
     /// What `seed` returns; see [`seed_for`].
     pub seed: [u8; 32],
-    /// CPU or GPU path.
+    /// Where the heavy part runs.
     pub path: PathKind,
     /// Units the task's hold covers; the manifest's limit applies as well.
     pub max_units: u64,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use p2c2r_abi::{ABI_VERSION, IMPORT_MODULE, MEMORY_EXPORT, import};
 use p2c2r_signing::limits::PAGE_BYTES;
@@ -55,6 +55,8 @@ struct Inner {
     code: Code,
     /// The GPU path, where the manifest names one and this machine has an adapter.
     shaders: Option<Result<Shaders, String>>,
+    /// For the CPU reference, once an attempt needs it.
+    exact: OnceLock<Result<Shaders, String>>,
 }
 
 enum Code {
@@ -124,7 +126,7 @@ impl Kernel {
         };
         let gpu = gpu.filter(|_| module.manifest().gpu.is_some());
         let shaders = gpu.map(|gpu| gpu.prepare(module).map_err(|error| error.to_string()));
-        Ok(Self(Arc::new(Inner { module: module.clone(), code, shaders })))
+        Ok(Self(Arc::new(Inner { module: module.clone(), code, shaders, exact: OnceLock::new() })))
     }
 
     /// The module's identity.
@@ -166,6 +168,11 @@ impl Kernel {
             Code::BadAbi(reason) => Err(reason),
             Code::Ready(ready) => Ok(ready),
         }
+    }
+
+    /// The shaders for the CPU reference.
+    pub(crate) fn exact_shaders(&self) -> &Result<Shaders, String> {
+        self.0.exact.get_or_init(|| Shaders::of(&self.0.module).map_err(|error| error.to_string()))
     }
 
     pub(crate) fn shaders(&self) -> Option<&Result<Shaders, String>> {

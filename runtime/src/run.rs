@@ -9,7 +9,7 @@ use wasmtime::{Instance, Store};
 use crate::attempt::{Attempt, Execution, HostFault, LogLevel, LogLine, PathKind};
 use crate::ending::{Stop, classify};
 use crate::engine::Metering;
-use crate::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop, Until};
+use crate::gpu::{Gpu, GpuAttempt, GpuSession, GpuStop, ReferenceSession, Until};
 use crate::host::gpu::host_fault;
 use crate::kernel::{Entry, Kernel, Ready};
 use crate::log::Log;
@@ -156,12 +156,27 @@ fn stack_ended(instance: &Instance, store: &mut Store<State>, ready: &Ready) -> 
     count.and_then(|count| count.get(store).i32()).is_some_and(|slots| slots < 0)
 }
 
-/// A session on an adapter of this process, if the attempt takes the GPU path.
+/// What does the shaders' work in this process, if the attempt takes a path that has some.
 pub(crate) fn open_gpu(kernel: &Kernel, gpu: Option<&Gpu>, path: PathKind, clock: &Clock) -> Opened {
-    if path == PathKind::Cpu {
-        return Ok(None);
-    }
     let refuse = |reason: &str| HostFault::Gpu(reason.to_owned());
+    let until = match clock.cancel.clone() {
+        Some(cancel) => Until::deadline_or(clock.ends, move || cancel.is_cancelled()),
+        None => Until::from(clock.ends),
+    };
+    let gpu = match path {
+        PathKind::Cpu => return Ok(None),
+        PathKind::Gpu => gpu,
+        PathKind::Exact if kernel.manifest().result_class != ResultClass::Exact => {
+            return Err(refuse("the kernel does not claim to be exact"));
+        }
+        PathKind::Exact => gpu.filter(|gpu| gpu.info().may_vote_on(ResultClass::Exact)),
+    };
+    if gpu.is_none() && path == PathKind::Exact {
+        let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;
+        let shaders = kernel.exact_shaders().as_ref().map_err(|reason| refuse(reason))?;
+        let session = ReferenceSession::new(shaders, limits, until).map_err(|fault| host_fault(fault, clock))?;
+        return Ok(Some(Box::new(session)));
+    }
     let gpu = gpu.ok_or_else(|| refuse("this sandbox has no adapter"))?;
     if kernel.manifest().result_class == ResultClass::Device && !gpu.info().may_vote_on(ResultClass::Device) {
         return Err(refuse("this adapter's floats are not to be relied on"));
@@ -169,10 +184,6 @@ pub(crate) fn open_gpu(kernel: &Kernel, gpu: Option<&Gpu>, path: PathKind, clock
     let limits = kernel.manifest().gpu.as_ref().ok_or_else(|| refuse("the manifest names no gpu use"))?;
     let shaders = kernel.shaders().ok_or_else(|| refuse("the kernel was loaded where there was no adapter"))?;
     let shaders = shaders.as_ref().map_err(|reason| refuse(reason))?;
-    let until = match clock.cancel.clone() {
-        Some(cancel) => Until::deadline_or(clock.ends, move || cancel.is_cancelled()),
-        None => Until::from(clock.ends),
-    };
     let session = GpuSession::new(gpu, shaders, limits, until).map_err(|fault| host_fault(fault, clock))?;
     Ok(Some(Box::new(session)))
 }

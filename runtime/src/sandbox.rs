@@ -264,22 +264,24 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-/// The result classes of a machine with this engine and adapter, CPU first.
+/// The result classes of a machine with this engine and adapter, CPU first. That of exact shaders is the same on every machine,
+/// and every machine has it: what no adapter does, the CPU reference does.
 #[must_use]
 pub fn result_classes(engine_id: &Digest, gpu: Option<&GpuInfo>) -> Vec<(ClassId, PathKind)> {
-    let cpu = (class(engine_id, PathKind::Cpu, None), PathKind::Cpu);
+    let everywhere = [PathKind::Cpu, PathKind::Exact].map(|path| (class(engine_id, path, None), path));
     // The class of an adapter is for its floats.
     let gpu = gpu.filter(|gpu| gpu.may_vote_on(ResultClass::Device));
     let gpu = gpu.map(|gpu| (class(engine_id, PathKind::Gpu, Some(&gpu.numeric_class)), PathKind::Gpu));
-    std::iter::once(cpu).chain(gpu).collect()
+    everywhere.into_iter().chain(gpu).collect()
 }
 
 fn class(engine_id: &Digest, path: PathKind, numeric: Option<&Digest>) -> ClassId {
     let mut h = blake3::Hasher::new_derive_key(CLASS_DOMAIN);
     h.update(engine_id.as_bytes());
     h.update(match path {
-        PathKind::Cpu => b"cpu",
+        PathKind::Cpu => &b"cpu"[..],
         PathKind::Gpu => b"gpu",
+        PathKind::Exact => b"exact",
     });
     if let Some(numeric) = numeric {
         h.update(numeric.as_bytes());

@@ -7,7 +7,7 @@ use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{Mode, Path};
 use p2c2r_signing::{
     AccountId, AttemptNonce, Ballot, BlobId, ClassId, Digest, InputDigest, Manifest, ModuleId, Outcome, PublicKey,
-    Seal, SessionId, TaskId, TraceRoot, Vote,
+    ResultClass, Seal, SessionId, TaskId, TraceRoot, Vote,
 };
 use slab::Slab;
 
@@ -207,6 +207,8 @@ pub(crate) enum AttemptState {
 pub(crate) enum Needs {
     /// The CPU path.
     Cpu,
+    /// Exact shaders, on whatever runs them.
+    Exact,
     /// A GPU.
     Gpu,
     /// A GPU if there is one.
@@ -217,6 +219,7 @@ impl Needs {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         match &manifest.gpu {
             None => Self::Cpu,
+            Some(_) if manifest.result_class == ResultClass::Exact => Self::Exact,
             Some(gpu) if gpu.cpu_path => Self::GpuOrCpu,
             Some(_) => Self::Gpu,
         }
@@ -226,6 +229,7 @@ impl Needs {
     pub(crate) fn paths(self) -> &'static [Path] {
         match self {
             Self::Cpu => &[Path::Cpu],
+            Self::Exact => &[Path::Exact],
             Self::Gpu => &[Path::Gpu],
             Self::GpuOrCpu => &[Path::Gpu, Path::Cpu],
         }

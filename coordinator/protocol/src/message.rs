@@ -425,8 +425,10 @@ pub struct OfferedClass {
 pub enum Path {
     /// In the Wasm itself.
     Cpu,
-    /// In the module's shaders.
+    /// In the module's shaders, compared inside one numeric class.
     Gpu,
+    /// In the module's shaders, all of them exact: one class for adapters and CPUs.
+    Exact,
 }
 
 /// Why an attempt gave no outcome. Never a vote.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use p2c2r_runtime::limits::{BLOBS, CACHE_ENTRY_BYTES, DEADLINE, WORKERS};
 use p2c2r_runtime::{Attempt, Cache, Execution, GpuInfo, HostFault, Metering, PathKind, result_classes};
-use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, VerifiedModule};
+use p2c2r_signing::{BlobId, ClassId, Digest, Manifest, ModuleId, ResultClass, VerifiedModule};
 
 use crate::blobs::SharedBlobs;
 use crate::config::JailConfig;
@@ -241,7 +241,7 @@ impl Jail {
     ) -> Vec<Result<Execution, HostFault>> {
         let mut results = Vec::with_capacity(attempts.len());
         while let Some(rest @ [(first, ids), ..]) = attempts.get(results.len()..) {
-            let company = together(kernel.manifest(), rest);
+            let company = self.together(kernel, rest);
             if company < 2 {
                 results.push(self.run(kernel, first, ids));
                 continue;
@@ -254,6 +254,34 @@ impl Jail {
             }
         }
         results
+    }
+
+    /// Whether the GPU worker has a part in an attempt on this path. If not, and it is [`PathKind::Exact`], the execute
+    /// worker does it by itself.
+    fn on_adapter(&self, kernel: &JailedKernel, path: PathKind) -> bool {
+        match path {
+            PathKind::Cpu => false,
+            PathKind::Gpu => true,
+            PathKind::Exact => {
+                kernel.manifest().result_class == ResultClass::Exact
+                    && self.gpu_info().is_some_and(|gpu| gpu.may_vote_on(ResultClass::Exact))
+            }
+        }
+    }
+
+    /// How many of these attempts, from the first, may share a message.
+    fn together(&self, kernel: &JailedKernel, attempts: &[(Attempt, Vec<BlobId>)]) -> usize {
+        let (mut input_bytes, mut blobs) = (0, 0);
+        let fits = |(attempt, ids): &&(Attempt, Vec<BlobId>)| {
+            input_bytes += attempt.input.len();
+            blobs += ids.len();
+            input_bytes <= INLINE_BYTES
+                && blobs <= BLOBS
+                && ids.len() == attempt.blobs.len()
+                && !self.on_adapter(kernel, attempt.path)
+                && attempt.check(kernel.manifest()).is_ok()
+        };
+        attempts.iter().take(TOGETHER).take_while(fits).count()
     }
 
     /// Runs the first of these attempts, at least one, on one worker.
@@ -270,14 +298,13 @@ impl Jail {
             Some(bound) => bound,
             None => self.bind(kernel, until).map_err(|error| fault(error, after))?,
         };
-        let cancel = if let [(attempt, _)] = group { attempt.cancel.as_ref() } else { None };
-        let patience = Patience { until, cancel };
-        let line = match group {
-            [(Attempt { path: PathKind::Gpu, .. }, _)] => {
-                let (module, memory) = (&kernel.0.module, &kernel.0.memory);
-                Some(self.0.gpu.attach(&self.0.stock, module, memory, &patience, after)?)
-            }
-            _ => None,
+        let one = if let [(attempt, _)] = group { Some(*attempt) } else { None };
+        let patience = Patience { until, cancel: one.and_then(|attempt| attempt.cancel.as_ref()) };
+        let line = if one.is_some_and(|attempt| self.on_adapter(kernel, attempt.path)) {
+            let (module, memory) = (&kernel.0.module, &kernel.0.memory);
+            Some(self.0.gpu.attach(&self.0.stock, module, memory, &patience, after)?)
+        } else {
+            None
         };
         let gpu_worker = line.as_ref().map(|line| line.worker);
         let result = bound.attempts(&self.0.blobs, kernel.manifest(), group, line, &patience);
@@ -422,6 +449,7 @@ impl Bound {
                 blobs: ids.to_vec(),
                 seed: attempt.seed,
                 gpu: gpu.as_ref().map(|gpu| gpu.window.bytes()),
+                exact: attempt.path == PathKind::Exact,
                 max_units: attempt.max_units,
                 deadline: attempt.deadline(),
             });
@@ -447,21 +475,6 @@ impl Bound {
         }
         result
     }
-}
-
-/// How many of these attempts, from the first, may share a message.
-fn together(manifest: &Manifest, attempts: &[(Attempt, Vec<BlobId>)]) -> usize {
-    let (mut input_bytes, mut blobs) = (0, 0);
-    let fits = |(attempt, ids): &&(Attempt, Vec<BlobId>)| {
-        input_bytes += attempt.input.len();
-        blobs += ids.len();
-        attempt.path == PathKind::Cpu
-            && input_bytes <= INLINE_BYTES
-            && blobs <= BLOBS
-            && ids.len() == attempt.blobs.len()
-            && attempt.check(manifest).is_ok()
-    };
-    attempts.iter().take(TOGETHER).take_while(fits).count()
 }
 
 /// What a worker says of one attempt, if it can be.

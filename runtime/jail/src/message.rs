@@ -73,8 +73,10 @@ pub(crate) struct Run<'a> {
     pub(crate) input: Payload<'a>,
     pub(crate) blobs: Vec<BlobId>,
     pub(crate) seed: [u8; 32],
-    /// Bytes of the window shared with the GPU worker, on the GPU path.
+    /// Bytes of the window shared with the GPU worker, if that does the work.
     pub(crate) gpu: Option<u64>,
+    /// Exact shaders, which the CPU reference runs if no GPU worker does.
+    pub(crate) exact: bool,
     pub(crate) max_units: u64,
     pub(crate) deadline: Duration,
 }

@@ -118,6 +118,7 @@ impl JailExecutor {
         let path = |kind| match kind {
             PathKind::Cpu => Path::Cpu,
             PathKind::Gpu => Path::Gpu,
+            PathKind::Exact => Path::Exact,
         };
         let classes =
             jail.classes().into_iter().map(|(class, kind)| OfferedClass { class, path: path(kind) }).collect();
@@ -191,6 +192,7 @@ fn attempt(assignment: &Assignment) -> (Attempt, Vec<BlobId>) {
         path: match assignment.path {
             Path::Cpu => PathKind::Cpu,
             Path::Gpu => PathKind::Gpu,
+            Path::Exact => PathKind::Exact,
         },
         max_units: assignment.max_units,
         deadline: assignment.deadline,

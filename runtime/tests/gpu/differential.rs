@@ -33,7 +33,7 @@ fn generated_shaders_are_the_same_in_every_order_and_on_the_adapter() {
 
 #[test]
 fn our_own_exact_shaders_are_the_same() {
-    let probe = include_str!("../../src/gpu/probe_exact.wgsl");
+    let probe = include_str!("../../src/gpu/probe/integers.wgsl");
     // One workgroup, so that its places are its own.
     let probe = probe.replace("let at = i * 16u;", "let at = id.x * 16u;").replace(
         "fn main(@builtin(local_invocation_index) i: u32)",

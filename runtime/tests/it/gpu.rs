@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use p2c2r_abi::{gpu, status};
 use p2c2r_runtime::{Attempt, HostFault, PathKind, Sandbox, SandboxConfig};
-use p2c2r_signing::{Gpu, Manifest, Outcome, TrapCode};
+use p2c2r_signing::{Gpu, Manifest, Outcome, ResultClass, TrapCode};
 
 use crate::kit::{core, manifest, numbers, sandbox, sign};
 
@@ -159,12 +159,77 @@ fn a_bad_shader_refuses_the_gpu_path_only() {
 }
 
 #[test]
-fn a_sandbox_with_an_adapter_offers_two_classes() {
+fn classes_of_the_cpu_and_of_exact_shaders_are_everybodys() {
+    let without = sandbox().classes();
+    assert_eq!(without.iter().map(|(_, path)| *path).collect::<Vec<_>>(), [PathKind::Cpu, PathKind::Exact]);
+    assert_ne!(without[0].0, without[1].0);
     let Some(with) = with_gpu() else { return };
     let classes = with.classes();
-    assert_eq!(classes[0], sandbox().classes()[0], "the cpu class does not depend on the adapter");
-    assert_eq!(classes[1].1, PathKind::Gpu);
-    assert_ne!(classes[0].0, classes[1].0);
+    assert_eq!(classes[..2], without, "they do not depend on the adapter");
+    if let Some((class, path)) = classes.get(2) {
+        assert_eq!(*path, PathKind::Gpu);
+        assert!(without.iter().all(|(other, _)| other != class));
+    }
+}
+
+#[test]
+fn exact_shaders_run_without_an_adapter_and_nobody_can_tell() {
+    let run = |sandbox: &Sandbox, path| {
+        let kernel = sandbox.load(&kernel_module(BODY)).unwrap();
+        let execution = sandbox.run(&kernel, Attempt { path, ..Attempt::new(input()) }).unwrap();
+        (execution.outcome, execution.output, execution.units, execution.trace_root)
+    };
+    let without = run(sandbox(), PathKind::Exact);
+    assert_eq!(without.0, Outcome::Output);
+    let Some(with) = with_gpu() else { return };
+    assert_eq!(run(with, PathKind::Exact), without);
+    // On the adapter whatever its probe said of it.
+    assert_eq!(run(with, PathKind::Gpu), without);
+}
+
+#[test]
+fn an_endless_exact_shader_is_the_same_vote_without_an_adapter() {
+    let endless = "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            loop { data[id.x] += 2u; if data[id.x] == 1u { break; } }
+        }";
+    let module = sign(&wat::parse_str(core(BODY)).unwrap(), &gpu_manifest(), &[("double", endless)]);
+    let run = |sandbox: &Sandbox, path| {
+        let kernel = sandbox.load(&module).unwrap();
+        let execution = sandbox.run(&kernel, Attempt { path, ..Attempt::new(input()) }).unwrap();
+        (execution.outcome, execution.output, execution.trace_root)
+    };
+    let without = run(sandbox(), PathKind::Exact);
+    assert_eq!(without.0, Outcome::Trap(TrapCode::ShaderFuel));
+    let Some(with) = with_gpu() else { return };
+    assert_eq!(run(with, PathKind::Gpu), without);
+}
+
+#[test]
+fn the_reference_is_no_way_round_a_deadline() {
+    let slow = "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            for (var n = 0u; n < 57000u; n++) { data[id.x] += n; }
+        }";
+    let body = BODY.replace(
+        "(call $put (call $dispatch (i32.const 2048) (i32.const 6) (i32.const 1)",
+        "(call $put (call $dispatch (i32.const 2048) (i32.const 6) (i32.const 1000)",
+    );
+    let module = sign(&wat::parse_str(core(&body)).unwrap(), &gpu_manifest(), &[("double", slow)]);
+    let kernel = sandbox().load(&module).unwrap();
+    let deadline = std::time::Duration::from_millis(300);
+    let fault =
+        sandbox().run(&kernel, Attempt { path: PathKind::Exact, deadline, ..Attempt::new(input()) }).unwrap_err();
+    assert_eq!(fault, HostFault::Deadline { after: deadline });
+}
+
+#[test]
+fn only_kernels_that_claim_it_run_as_exact() {
+    let manifest = Manifest { result_class: ResultClass::Device, ..gpu_manifest() };
+    let module = sign(&wat::parse_str(core(BODY)).unwrap(), &manifest, &[("double", DOUBLE)]);
+    let kernel = sandbox().load(&module).unwrap();
+    let fault = sandbox().run(&kernel, Attempt { path: PathKind::Exact, ..Attempt::new(input()) }).unwrap_err();
+    assert!(matches!(fault, HostFault::Gpu(_)), "{fault}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use p2c2r_core::{ConnId, DispatchConfig, Input, Market, MarketConfig, Millis, Ne
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{ClientToServer, Mode, OfferedClass, Path, PeerToServer, ServerToClient, ServerToPeer};
 use p2c2r_signing::{
-    AccountId, Ballot, BlobId, ClassId, Digest, InputDigest, Manifest, ModuleId, Outcome, PublicKey, SecretKey, TaskId,
-    TicketKey, TraceRoot, input_digest,
+    AccountId, Ballot, BlobId, ClassId, Digest, InputDigest, Manifest, ModuleId, Outcome, PublicKey, ResultClass,
+    SecretKey, TaskId, TicketKey, TraceRoot, input_digest,
 };
 
 pub(crate) const RATE: u64 = 7;
@@ -48,9 +48,17 @@ pub(crate) fn manifest(gpu: &str) -> Manifest {
     Manifest::from_json(json.as_bytes()).unwrap()
 }
 
+pub(crate) fn exact(n: u8) -> OfferedClass {
+    OfferedClass { class: ClassId::from_bytes([n; 32]), path: Path::Exact }
+}
+
+pub(crate) fn exact_manifest(cpu_path: bool) -> Manifest {
+    Manifest { result_class: ResultClass::Exact, ..gpu_manifest(cpu_path) }
+}
+
 pub(crate) fn gpu_manifest(cpu_path: bool) -> Manifest {
     manifest(&format!(
-        r#", "gpu": {{"buffers": 1, "buffer_bytes": 64, "dispatches": 1, "workgroups": 1, "cpu_path": {cpu_path}}}"#
+        r#", "result_class": "device", "gpu": {{"buffers": 1, "buffer_bytes": 64, "dispatches": 1, "workgroups": 1, "cpu_path": {cpu_path}}}"#
     ))
 }
 

@@ -7,7 +7,8 @@ use p2c2r_protocol::message::{
 use p2c2r_signing::{Seal, TraceRoot};
 
 use crate::fixture::{
-    Desk, Execution, RATE, account, cpu, execution, gpu, gpu_manifest, key, module, plain, submit, usd,
+    Desk, Execution, RATE, account, cpu, exact, exact_manifest, execution, gpu, gpu_manifest, key, module, plain,
+    submit, usd,
 };
 
 /// Three peers with a slot each and a client with a session of 100,000 nano-USD.
@@ -323,6 +324,39 @@ fn a_kernel_with_shaders_goes_to_gpus_and_to_cpus_only_if_it_can() {
     }
     with(&mut desk, 2, 2);
     assert!(desk.jobs().iter().all(|(conn, job)| conn.0 >= 105 && job.class == gpu(9).class));
+}
+
+#[test]
+fn exact_shaders_go_to_their_own_class_wherever_they_run() {
+    let (mut desk, _) = desk();
+    desk.kernel(2, exact_manifest(true));
+    let of_kernel = |number, n| {
+        let message = submit(number, 2);
+        let ClientToServer::Submit { blobs, seed, deadline_ms, priority, mode, replicas, max_units, .. } = message
+        else {
+            panic!("{message:?}");
+        };
+        let module = module(n);
+        ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units }
+    };
+    // Neither the kernel's own CPU path nor an adapter's numeric class will do.
+    let conn = desk.peer(5, 0);
+    desk.peer_says(
+        conn,
+        PeerToServer::Offer { slots: 1, classes: vec![cpu(1), gpu(9)], speed: 1 },
+        bytes::Bytes::new(),
+    );
+    desk.client_says(ConnId(1), of_kernel(0, 2));
+    assert!(matches!(desk.heard()[..], [ServerToClient::TaskRefused { number: 0, code: Refusal::NoPeers, .. }]));
+    // One has an adapter, the other has not.
+    for (n, classes) in [(6, vec![cpu(1), exact(7), gpu(9)]), (7, vec![cpu(1), exact(7)])] {
+        let conn = desk.peer(n, 0);
+        desk.peer_says(conn, PeerToServer::Offer { slots: 1, classes, speed: 1 }, bytes::Bytes::new());
+    }
+    desk.client_says(ConnId(1), of_kernel(1, 2));
+    let jobs = desk.jobs();
+    assert_eq!(jobs.len(), 2);
+    assert!(jobs.iter().all(|(_, job)| job.class == exact(7).class));
 }
 
 #[test]

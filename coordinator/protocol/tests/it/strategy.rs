@@ -208,7 +208,8 @@ pub(crate) fn peer_to_server() -> impl Strategy<Value = PeerToServer> {
         Fault::Internal,
         Fault::Other,
     ]);
-    let offered = (class(), select(vec![Path::Cpu, Path::Gpu])).prop_map(|(class, path)| OfferedClass { class, path });
+    let offered = (class(), select(vec![Path::Cpu, Path::Gpu, Path::Exact]))
+        .prop_map(|(class, path)| OfferedClass { class, path });
     prop_oneof![
         (any::<u16>(), vec(offered, 0..=limits::CLASSES_PER_PEER), any::<u32>())
             .prop_map(|(slots, classes, speed)| PeerToServer::Offer { slots, classes, speed }),

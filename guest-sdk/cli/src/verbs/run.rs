@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::Args;
 use p2c2r_runtime::{Attempt, Execution, GpuPolicy, Kernel, LogLevel, PathKind, Sandbox, SandboxConfig, seed_for};
-use p2c2r_signing::{BlobId, Digest, Manifest, ModuleId, Outcome, TraceRoot, input_digest, limits};
+use p2c2r_signing::{BlobId, Digest, Manifest, ModuleId, Outcome, ResultClass, TraceRoot, input_digest, limits};
 use serde::Serialize;
 
 use crate::{candidate, files, table};
@@ -91,7 +91,7 @@ impl Run {
         let attempt = Attempt {
             blobs: blobs.into_iter().map(|(_, bytes)| bytes).collect(),
             seed: seed_for(&module.id(), &digest),
-            path: if self.gpu { PathKind::Gpu } else { PathKind::Cpu },
+            path: self.path(module.manifest()),
             max_units: self.units.unwrap_or(u64::MAX),
             deadline: Duration::from_secs(self.deadline.into()),
             ..Attempt::new(input)
@@ -113,6 +113,15 @@ impl Run {
         }
         let done = execution.outcome == Outcome::Output;
         Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Exact shaders need no GPU.
+    const fn path(&self, manifest: &Manifest) -> PathKind {
+        match (self.gpu, manifest.result_class) {
+            (false, _) => PathKind::Cpu,
+            (true, ResultClass::Exact) => PathKind::Exact,
+            (true, ResultClass::Device) => PathKind::Gpu,
+        }
     }
 
     fn read_input(&self) -> Result<Vec<u8>> {
@@ -139,7 +148,7 @@ impl Run {
         let gpu = if self.gpu { GpuPolicy::Auto } else { GpuPolicy::Off };
         let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, gpu, workers: 1, ..SandboxConfig::default() })?;
         ensure!(
-            !self.gpu || sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu),
+            self.path(manifest) != PathKind::Gpu || sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu),
             "no usable GPU was found; leave --gpu out, or install a Vulkan driver (Debian: apt-get install mesa-vulkan-drivers libvulkan1)"
         );
         Ok(sandbox)
@@ -202,6 +211,7 @@ impl Report {
             path: match path {
                 PathKind::Cpu => "cpu",
                 PathKind::Gpu => "gpu",
+                PathKind::Exact => "exact",
             },
             outcome: execution.outcome,
             output_bytes: execution.output.len(),

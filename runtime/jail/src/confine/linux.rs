@@ -89,7 +89,10 @@ fn close_inherited() -> io::Result<()> {
 fn limits(role: Role) -> Result<(), ConfineError> {
     let bytes = match role {
         Role::Compile => COMPILE_BYTES,
-        Role::Execute | Role::Gpu { .. } => EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES,
+        // Memory of the guest, and buffers of exact shaders that run on the CPU.
+        Role::Execute | Role::Gpu { .. } => {
+            EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES + p2c2r_signing::limits::GPU_BUFFER_BYTES
+        }
     };
     let mut all = vec![
         (Resource::Core, 0),

@@ -134,7 +134,11 @@ impl Bench<'_> {
             input,
             blobs,
             seed: run.seed,
-            path: if run.gpu.is_some() { PathKind::Gpu } else { PathKind::Cpu },
+            path: match (run.exact, run.gpu.is_some()) {
+                (true, _) => PathKind::Exact,
+                (false, true) => PathKind::Gpu,
+                (false, false) => PathKind::Cpu,
+            },
             max_units: run.max_units,
             deadline: run.deadline,
             cancel: None,

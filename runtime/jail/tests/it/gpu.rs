@@ -173,3 +173,37 @@ fn kill_gpu_workers() {
     }
     assert_eq!(killed, 1);
 }
+
+/// A kernel whose shaders are exact runs in the execute worker, with no GPU process, and gives the vote of an adapter.
+#[test]
+fn exact_shaders_need_no_gpu_worker() {
+    let jail = Jail::start(JailConfig { gpu: GpuPolicy::Off, ..config() }).unwrap();
+    let head = "@group(0) @binding(0) var<storage, read_write> w: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>)";
+    let double = format!("{head} {{ if id.x < arrayLength(&w) {{ w[id.x] *= 2u; }} }}");
+    let spin = format!("{head} {{ loop {{ w[id.x] = w[id.x] * 3u + 1u; if w[id.x] == 0u {{ break; }} }} }}");
+    let shaders = [("double".to_owned(), double), ("spin".to_owned(), spin)];
+    let gpu = Gpu { buffers: 4, buffer_bytes: 64 << 20, dispatches: 4, workgroups: 64, cpu_path: false };
+    let manifest = Manifest { gpu: Some(gpu), result_class: ResultClass::Exact, ..manifest() };
+    let module = with_shaders(KERNEL, &manifest, &shaders);
+    let inside = jail.load(&module).unwrap();
+    let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+    let outside = sandbox.load(&module).unwrap();
+    assert!(jail.classes().iter().any(|class| class.1 == PathKind::Exact && sandbox.classes().contains(class)));
+    for (which, words) in [(DOUBLE, 64), (DOUBLE, 500_000), (UNKNOWN, 16), (SPIN, 64), (DOUBLE, 1)] {
+        let exact = Attempt { path: PathKind::Exact, ..attempt(which, words) };
+        let in_there = run(&jail, &inside, &exact).unwrap();
+        let want = if which == SPIN { Outcome::Trap(TrapCode::ShaderFuel) } else { Outcome::Output };
+        assert_eq!(in_there.outcome, want, "{which} {words}: {:?}", in_there.log);
+        for path in [PathKind::Exact, PathKind::Gpu] {
+            if path == PathKind::Gpu && sandbox.gpu_missing().is_some() {
+                eprintln!("SKIPPED: no gpu");
+                continue;
+            }
+            let out_here = sandbox.run(&outside, Attempt { path, ..exact.clone() }).unwrap();
+            assert_eq!(in_there.outcome, out_here.outcome, "{which} {words} {path:?}");
+            assert!(in_there.output == out_here.output, "{which} {words} {path:?}");
+            assert_eq!(in_there.trace_root, out_here.trace_root, "{which} {words} {path:?}");
+        }
+    }
+}
