@@ -127,7 +127,14 @@ impl GpuWorker {
             return;
         }
         let order = Order::Prepare { signer: module.signer(), module_bytes: module.bytes().len() as u64 };
-        match self.carry_out(&mut shift, found, stock, &order, &[memory.as_fd()], Instant::now() + self.compile) {
+        match self.carry_out(
+            &mut shift,
+            found,
+            stock,
+            &order,
+            &[memory.as_fd()],
+            (Instant::now() + START + self.compile, self.compile),
+        ) {
             Ok(_) => {}
             Err(Failure::Late) => {
                 tracing::warn!(kernel = %module.id(), "{}", self.too_slow());
@@ -171,8 +178,7 @@ impl GpuWorker {
             deadline: patience.until.saturating_duration_since(Instant::now()),
         };
         let descriptors = [memory.as_fd(), theirs.as_fd(), window.as_fd(), session.as_fd()];
-        let until = patience.until.min(Instant::now() + GPU_COMPILE);
-        match self.carry_out(&mut shift, found, stock, &order, &descriptors, until) {
+        match self.carry_out(&mut shift, found, stock, &order, &descriptors, (patience.until, GPU_COMPILE)) {
             Ok(worker) => {
                 worker.leases.push(lease);
                 Ok(GpuLine { line, window, worker: worker.number, _tenancy: tenancy })
@@ -194,7 +200,8 @@ impl GpuWorker {
     }
 
     /// Gives the order to the worker; if it fails, for a reason of its own, to another: the device may have been lost in
-    /// between. A worker that does not answer in time is killed: nothing else ends a shader compiler.
+    /// between. A worker that does not answer within `limit`, which runs from when it is ready, is killed: nothing else ends a
+    /// shader compiler.
     fn carry_out<'a>(
         &self,
         shift: &'a mut Shift,
@@ -202,7 +209,7 @@ impl GpuWorker {
         stock: &Stock,
         order: &Order<'_>,
         descriptors: &[BorrowedFd<'_>],
-        until: Instant,
+        (until, limit): (Instant, Duration),
     ) -> Result<&'a mut Worker, Failure> {
         let mut why = String::new();
         for _ in 0..2 {
@@ -211,7 +218,7 @@ impl GpuWorker {
                 None => shift.hire(self.restart(found, stock, until).map_err(Failure::Worker)?),
             };
             // Its answer is waited for even if nobody wants it any more: without it the worker is of no use to others.
-            let patience = Patience { until, cancel: None };
+            let patience = Patience { until: until.min(Instant::now() + limit), cancel: None };
             let answer = worker.process.ask(order, descriptors, &patience, |report| match report {
                 Report::Attached(attached) => Ok(attached),
                 other => Err(nonsense(&other)),

@@ -52,9 +52,9 @@ const KERNEL: &str = r#"(module
         (drop (call $output_write (i32.const 256) (i32.const 256)))
         (i32.const 0)))"#;
 
-/// What each invocation does.
+/// What each invocation does: next to nothing, or this many times, written out or in the tightest of loops.
 const TINY: &str = "x = x * 3u + 1u;";
-const LOOP: &str = "for (var n = 0u; n < 1000u; n++) { x = (x ^ (x >> 7u)) * 1664525u + 1013904223u; }";
+const STEP: &str = "x = (x ^ (x >> 7u)) * 1664525u + 1013904223u; ";
 
 /// The rows `gpu/*`; none without an adapter.
 #[expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
@@ -68,7 +68,15 @@ pub(crate) async fn measure(args: &Args) -> Result<Vec<Row>> {
     let adapter = info.adapter.clone();
     println!("gpu rows on {adapter}");
     let mut rows = Vec::new();
-    for (name, body, bare_us) in [("tiny", TINY, None), ("1ms", LOOP, Some(1_000.0)), ("10ms", LOOP, Some(10_000.0))] {
+    let straight = STEP.repeat(300);
+    let tight = format!("for (var n = 0u; n < 1000u; n++) {{ {STEP} }}");
+    for (name, body, bare_us) in [
+        ("tiny", TINY, None),
+        ("1ms", &straight, Some(1_000.0)),
+        ("10ms", &straight, Some(10_000.0)),
+        ("1ms_loop", &tight, Some(1_000.0)),
+        ("10ms_loop", &tight, Some(10_000.0)),
+    ] {
         let wgsl = shader(body);
         let groups = match bare_us {
             Some(wanted) => groups_for(&adapter, &wgsl, wanted).await?,
