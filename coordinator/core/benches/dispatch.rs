@@ -77,7 +77,7 @@ impl Bench {
             bench.connect(n);
         }
         for n in 0..CLIENTS {
-            let (conn, account) = (ConnId(1 << 32 | n), account(1 << 32 | n));
+            let (conn, account) = (ConnId((1 << 32) | n), account((1 << 32) | n));
             let amount = Credits::from_nano_usd(1 << 56);
             bench.admin(Admin::OpenAccount { account });
             bench.admin(Admin::Deposit { account, amount, reference: n.to_string() });
@@ -101,7 +101,7 @@ impl Bench {
         self.admin(Admin::OpenAccount { account });
         self.input(Input::PeerConnected { conn, account, key, network });
         let mut classes = vec![class(Path::Cpu, n % CLASSES)];
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             classes.push(class(Path::Gpu, n / 2 % CLASSES));
         }
         let message = PeerToServer::Offer { slots: 4, classes, speed: 1 };
@@ -121,9 +121,9 @@ impl Bench {
             priority: 0,
             mode: Mode::Provisional,
             replicas: 1,
-            max_units: [100, 1_000][usize::from(n % 3 == 0)],
+            max_units: [100, 1_000][usize::from(n.is_multiple_of(3))],
         };
-        Input::Client { conn: ConnId(1 << 32 | n % CLIENTS), message, payload: Bytes::from_static(&[7; 128]) }
+        Input::Client { conn: ConnId((1 << 32) | (n % CLIENTS)), message, payload: Bytes::from_static(&[7; 128]) }
     }
 
     fn admin(&mut self, command: Admin) {

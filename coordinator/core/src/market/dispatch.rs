@@ -37,23 +37,20 @@ impl Market {
     pub(super) fn choose(&self, needs: Needs, replicas: u8, client: AccountId) -> Result<Choice, Refused> {
         let wanted = usize::from(replicas);
         let mut most = 0;
-        let mut free = None;
         for &path in needs.paths() {
             for (class, owners) in self.peers.pool.ranked(path).take(CLASSES_TRIED) {
-                most = most.max(owners - usize::from(self.peers.pool.has_owner(&class, client)));
-                if free.is_none() && self.peers.pool.free_owners(&class, client) >= wanted {
-                    free = Some(class);
+                if self.peers.pool.free_owners(&class, client) >= wanted {
+                    let first = !self.queue.has((needs, replicas));
+                    return Ok(if first { Choice::Now(class) } else { Choice::Later });
                 }
+                most = most.max(owners - usize::from(self.peers.pool.has_owner(&class, client)));
             }
         }
         if most < wanted {
             let message = format!("{replicas} replicas need as many owners with peers of one class, there are {most}");
             return Err((Refusal::NoPeers, message));
         }
-        match free {
-            Some(class) if !self.queue.has((needs, replicas)) => Ok(Choice::Now(class)),
-            _ => Ok(Choice::Later),
-        }
+        Ok(Choice::Later)
     }
 
     /// Gives a queued task its first attempts.

@@ -31,10 +31,6 @@ impl<T: Ord + Copy> Bag<T> {
         self.items.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
     /// The item at a position in `0..len`; positions wrap around.
     pub(crate) fn pick(&self, position: usize) -> Option<T> {
         self.items.get(position % self.items.len().max(1)).copied()

@@ -51,16 +51,27 @@ pub(crate) struct Pool {
     ranking: BTreeSet<(Path, Reverse<usize>, ClassId)>,
 }
 
-/// A pick walks no tree, only [`Class::free`] and the owner it names: with many peers, every step of a tree is a miss of
-/// the cache.
+/// A pick walks no tree, and of most owners it reads the one entry in [`Class::free`]: with many peers, every step of a tree
+/// and every further place in memory is a miss of the cache.
 #[derive(Debug, Default)]
 struct Class {
     by_account: BTreeMap<AccountId, usize>,
     owners: Slab<Owner>,
     /// Owners with a free peer, in no order.
-    free: Vec<usize>,
+    free: Vec<FreeOwner>,
     /// Of all peers not absent, busy ones too.
     slots: usize,
+}
+
+/// What a pick needs of an owner.
+#[derive(Debug, Clone, Copy)]
+struct FreeOwner {
+    account: AccountId,
+    /// In [`Class::owners`].
+    at: usize,
+    /// One of its free peers, and how many those are.
+    peer: usize,
+    peers: usize,
 }
 
 #[derive(Debug)]
@@ -148,7 +159,7 @@ impl Pool {
         let from = dice.below(class.free.len());
         let owners = (from..from + class.free.len()).filter_map(|at| class.free_owner(at));
         let others = owners.filter(|owner| owner.account != client).take(most);
-        others.filter_map(|owner| owner.free_peer(dice)).collect()
+        others.filter_map(|owner| class.free_peer(&owner, dice)).collect()
     }
 
     /// Whether an owner has peers of a class, busy or not.
@@ -183,7 +194,7 @@ impl Pool {
         for _ in 0..TRIES {
             at = dice.below(class.free.len());
             let owner = class.free_owner(at).filter(|owner| !excluded.contains(&owner.account));
-            let Some(peer) = owner.and_then(|owner| owner.free_peer(dice)) else { continue };
+            let Some(peer) = owner.and_then(|owner| class.free_peer(&owner, dice)) else { continue };
             if suits(peer) {
                 return Some(peer);
             }
@@ -192,7 +203,7 @@ impl Pool {
         second_best.or_else(|| {
             let steps = 1..=class.free.len().min(excluded.len() + 1);
             let mut walk = steps.filter_map(|step| class.free_owner(at + step));
-            walk.find(|owner| !excluded.contains(&owner.account))?.free_peer(dice)
+            class.free_peer(&walk.find(|owner| !excluded.contains(&owner.account))?, dice)
         })
     }
 }
@@ -208,19 +219,26 @@ impl Class {
     /// Puts an owner where its peers say: among the free, or not, or nowhere.
     fn update(&mut self, at: usize) {
         let Some(owner) = self.owners.get_mut(at) else { return };
-        match (owner.free_at, owner.free.is_empty()) {
-            (None, false) => {
+        let now =
+            owner.free.pick(0).map(|peer| FreeOwner { account: owner.account, at, peer, peers: owner.free.len() });
+        match (owner.free_at, now) {
+            (None, Some(now)) => {
                 owner.free_at = Some(self.free.len());
-                self.free.push(at);
+                self.free.push(now);
             }
-            (Some(was), true) => {
+            (Some(was), Some(now)) => {
+                if let Some(entry) = self.free.get_mut(was) {
+                    *entry = now;
+                }
+            }
+            (Some(was), None) => {
                 owner.free_at = None;
                 self.free.swap_remove(was);
-                if let Some(moved) = self.free.get(was).and_then(|&moved| self.owners.get_mut(moved)) {
+                if let Some(moved) = self.free.get(was).and_then(|moved| self.owners.get_mut(moved.at)) {
                     moved.free_at = Some(was);
                 }
             }
-            (None, true) | (Some(_), false) => {}
+            (None, None) => {}
         }
         if let Some(Owner { account, present: 0, .. }) = self.owners.get(at) {
             self.by_account.remove(account);
@@ -229,14 +247,16 @@ impl Class {
     }
 
     /// The free owner at a position; positions wrap around.
-    fn free_owner(&self, at: usize) -> Option<&Owner> {
-        self.owners.get(*self.free.get(at % self.free.len().max(1))?)
+    fn free_owner(&self, at: usize) -> Option<FreeOwner> {
+        self.free.get(at % self.free.len().max(1)).copied()
     }
-}
 
-impl Owner {
-    fn free_peer(&self, dice: &mut Dice) -> Option<usize> {
-        self.free.pick(dice.below(self.free.len()))
+    fn free_peer(&self, owner: &FreeOwner, dice: &mut Dice) -> Option<usize> {
+        if owner.peers == 1 {
+            return Some(owner.peer);
+        }
+        let free = &self.owners.get(owner.at)?.free;
+        free.pick(dice.below(free.len()))
     }
 }
 
