@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use p2c2r_coordinator::config::Settings;
 use p2c2r_coordinator::{Coordinator, StartError};
-use p2c2r_protocol::message::{Basis, ClientToServer, Door, Knock, Refusal, ServerToClient, Verdict};
+use p2c2r_protocol::message::{Basis, ClientToServer, Door, Knock, Refusal, ServerToClient, Verdict, WIRE_VERSION};
 use p2c2r_protocol::{Credits, limits};
 use p2c2r_signing::{ModuleId, SecretKey};
 use tokio::io::AsyncWriteExt;
@@ -28,7 +28,7 @@ async fn nothing_lost(world: &World, deposited: u64) {
 async fn wrong_key() {
     let mut world = World::start().await;
     let mut raw = Raw::connect(&world).await;
-    raw.hello(&key(), vec![1]).await;
+    raw.hello(&key(), vec![WIRE_VERSION]).await;
     let Door::Challenge { nonce, .. } = raw.receive().await else { panic!("no challenge") };
     let signature = raw.proof(nonce, &SecretKey::from_seed(&[10; 32]));
     raw.send(&Knock::Proof { signature }).await;
@@ -46,7 +46,7 @@ async fn wrong_protocol_version() {
     raw.hello(&key(), vec![7, 99]).await;
     let Door::Refused { code, message } = raw.receive().await else { panic!("let in") };
     assert_eq!(code, Refusal::Version);
-    assert!(message.contains("99") && message.contains('1'), "{message}");
+    assert!(message.contains("99") && message.contains(&WIRE_VERSION.to_string()), "{message}");
     world.stop().await.expect("drains");
 }
 

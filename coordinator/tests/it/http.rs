@@ -105,6 +105,9 @@ async fn bad_requests_say_what_is_wrong() {
     check("POST", "/admin/v1/kernels?rate_nano_usd=5", stranger, 422, "kernel", "kernel not accepted").await;
     check("POST", "/admin/v1/kernels?rate_nano_usd=5", b"\0asmjunk".to_vec(), 422, "kernel", "kernel not accepted")
         .await;
+    check("POST", "/admin/v1/kernels/xyz/clear", vec![], 400, "bad_request", "ModuleId must be 64").await;
+    let unknown = format!("/admin/v1/kernels/{}/clear", p2c2r_signing::ModuleId::of(b"nothing"));
+    check("POST", &unknown, vec![], 409, "refused", "not registered").await;
     check("GET", "/v1/connect", vec![], 426, "upgrade_required", "WebSocket").await;
     world.stop().await.expect("drains");
 }

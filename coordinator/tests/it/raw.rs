@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use p2c2r_protocol::frame::{self, Message as WireMessage};
-use p2c2r_protocol::message::{Door, Knock, Role};
+use p2c2r_protocol::message::{Door, Knock, Role, WIRE_VERSION};
 use p2c2r_signing::{Challenge, SecretKey, auth};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -53,7 +53,7 @@ impl Raw {
     /// And past the handshake.
     pub(crate) async fn enter(world: &World, key: &SecretKey) -> Self {
         let mut raw = Self::connect(world).await;
-        raw.hello(key, vec![1]).await;
+        raw.hello(key, vec![WIRE_VERSION]).await;
         let Door::Challenge { nonce, .. } = raw.receive().await else { panic!("no challenge") };
         let signature = raw.proof(nonce, key);
         raw.send(&Knock::Proof { signature }).await;
