@@ -50,7 +50,21 @@ impl Market {
             }
         };
         self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
+        self.doubt(key, vote, basis);
         self.decided(key);
+    }
+
+    /// Whoever voted otherwise gets nothing more to spoil until its standing is settled.
+    fn doubt(&mut self, key: usize, right: Vote, basis: Basis) {
+        let Some(task) = self.tasks.get(key).filter(|_| basis != Basis::HeldWindow) else { return };
+        let wrong = |state: &AttemptState| matches!(state, AttemptState::Voted { vote, .. } if *vote != Some(right));
+        let peers: Vec<_> = task.attempts.iter().filter(|a| wrong(&a.state)).map(|a| a.peer).collect();
+        let until = self.now.plus(2 * self.config.settle_every_ms);
+        for key in peers {
+            let Some(id) = self.peers.find(&key) else { continue };
+            let resumes = self.peers.doubted(id, self.now, until);
+            self.time_peer(id, resumes);
+        }
     }
 
     /// A task rebuilt after a restart reserved nothing: only its cost is known to fit, because before the restart the

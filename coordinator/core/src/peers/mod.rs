@@ -218,6 +218,15 @@ impl Peers {
         resumes
     }
 
+    /// A vote of the peer is outvoted and not settled yet. Gives the time until which the peer gets no work.
+    pub(crate) fn doubted(&mut self, id: usize, now: Millis, until: Millis) -> Option<Millis> {
+        let peer = self.slab.get_mut(id)?;
+        peer.standing.doubted(until);
+        let resumes = peer.standing.resumes(now);
+        self.refresh(id, now);
+        resumes
+    }
+
     /// A vote is settled. Gives the time until which the peer gets no work, if there is one.
     pub(crate) fn settled(
         &mut self,

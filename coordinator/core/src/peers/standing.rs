@@ -76,6 +76,11 @@ impl PeerStanding {
         }
     }
 
+    /// A vote was wrong as it looks now: no work before its settlement has said so.
+    pub(crate) fn doubted(&mut self, until: Millis) {
+        self.cooling_until = self.cooling_until.max(until);
+    }
+
     /// Whether its last attempt ended without an outcome.
     pub(crate) fn lost_the_last(&self) -> bool {
         self.faults_in_row > 0

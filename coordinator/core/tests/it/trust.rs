@@ -85,6 +85,29 @@ fn a_lie_in_an_audit_is_revoked() {
 }
 
 #[test]
+fn who_is_outvoted_gets_nothing_more_before_that_is_settled() {
+    // One wrong vote does not suspend here.
+    let (mut desk, client) = desk(MarketConfig { suspend_outvoted: 2, ..MarketConfig::default() }, 3);
+    desk.client_says(client, submit(0, 1));
+    let jobs = desk.jobs();
+    let liar = jobs[0].0;
+    desk.answer(liar, &jobs[0].1, &execution(&[1], 100));
+    desk.answer(jobs[1].0, &jobs[1].1, &jobs[1].1.truth());
+    answer_all(&mut desk);
+    let mut given_to = |from: u64| {
+        let mut to_liar = 0;
+        for number in from..from + 20 {
+            desk.client_says(client, submit(number, 1));
+            to_liar += answer_all(&mut desk).iter().filter(|(conn, _)| *conn == liar).count();
+        }
+        desk.wait(2_000);
+        to_liar
+    };
+    assert_eq!(given_to(1), 0, "not settled yet");
+    assert!(given_to(21) > 0, "settled, and not suspended");
+}
+
+#[test]
 fn where_nobody_else_can_be_asked_the_answer_rests_on_the_pay_held() {
     let (mut desk, client) = desk(MarketConfig::default(), 1);
     desk.client_says(client, submit(0, 1));
