@@ -1,5 +1,6 @@
 //! Generated shaders on the CPU reference and the machine's adapter: `shader_soak --count 10000 --seed 0`. Prints how many ended
-//! how and what the first that differ come down to; fails if any does. With `--hard`, what some drivers are known to get wrong too.
+//! how and what the first that differ come down to; fails if any does. With `--hard`, what some drivers are known to get wrong too; with
+//! `--reference-only`, orders are compared with each other and no adapter is asked.
 #![expect(clippy::unwrap_used, reason = "it stops at the first thing that is not as it should be")]
 #![expect(clippy::print_stdout, reason = "what it is for")]
 
@@ -18,38 +19,48 @@ use judges::{Inputs, Judgement, Times};
 const BATCH: u64 = 64;
 
 /// Shaders between two lines of progress.
-const PROGRESS: u64 = 1024;
+const PROGRESS: u64 = 256;
 
 /// Disagreements that are printed.
 const SHOWN: usize = 5;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let (mut count, mut first, mut hard) = (1_000u64, 0u64, false);
+    let (mut count, mut first, mut hard, mut alone) = (1_000u64, 0u64, false, false);
     while let Some(name) = arguments.next() {
-        if name == "--hard" {
-            hard = true;
-            continue;
+        match name.as_str() {
+            "--hard" => {
+                hard = true;
+                continue;
+            }
+            "--reference-only" => {
+                alone = true;
+                continue;
+            }
+            _ => {}
         }
         let value = arguments.next().and_then(|value| value.parse().ok());
         match (name.as_str(), value) {
             ("--count", Some(value)) => count = value,
             ("--seed", Some(value)) => first = value,
             _ => {
-                eprintln!("usage: shader_soak [--count N] [--seed S] [--hard]");
+                eprintln!("usage: shader_soak [--count N] [--seed S] [--hard] [--reference-only]");
                 return ExitCode::FAILURE;
             }
         }
     }
-    let gpu = match Gpu::open(GpuOptions::default()) {
-        Ok(gpu) => gpu,
-        Err(error) => {
+    let gpu = match (alone, Gpu::open(GpuOptions::default())) {
+        (true, _) => None,
+        (false, Ok(gpu)) => Some(gpu),
+        (false, Err(error)) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    println!("{} ({})", gpu.info().adapter, gpu.info().driver);
-    speed(&gpu);
+    if let Some(gpu) = &gpu {
+        println!("{} ({})", gpu.info().adapter, gpu.info().driver);
+        speed(gpu);
+    }
 
     let started = Instant::now();
     let (mut agreed, mut trapped, mut differ) = (0u64, 0u64, Vec::new());
@@ -75,10 +86,12 @@ fn main() -> ExitCode {
         }
         let wgsl: Vec<String> = texts.iter().map(|(_, text)| text.wgsl()).collect();
         let module = judges::module(&wgsl.iter().map(String::as_str).collect::<Vec<_>>());
-        let (shaders, prepared) = (Shaders::of(&module).unwrap(), gpu.prepare(&module).unwrap());
+        let shaders = Shaders::of(&module).unwrap();
+        let prepared = gpu.as_ref().map(|gpu| (gpu, gpu.prepare(&module).unwrap()));
+        let on = prepared.as_ref().map(|(gpu, prepared)| (*gpu, prepared));
         for (index, (seed, text)) in texts.iter().enumerate() {
             let inputs = judges::inputs(*seed, text);
-            match judges::judge(Some((&gpu, &prepared)), &shaders, index, &inputs, &mut times) {
+            match judges::judge(on, &shaders, index, &inputs, &mut times) {
                 Judgement::Agrees { trapped: out } => {
                     agreed += 1;
                     trapped += u64::from(out);
@@ -86,7 +99,7 @@ fn main() -> ExitCode {
                 Judgement::Differs(how) => {
                     println!("seed {seed} differs, {how}");
                     if differ.len() < SHOWN {
-                        println!("{}", judges::shrink(&gpu, text, &inputs, &how).wgsl());
+                        println!("{}", judges::shrink(gpu.as_ref(), text, &inputs, &how).wgsl());
                     }
                     differ.push(*seed);
                 }
@@ -99,7 +112,10 @@ fn main() -> ExitCode {
 
     let turned_down: u64 = refused.values().map(|(count, _)| count).sum();
     println!("{count} shaders from seed {first} in {:.0} s", started.elapsed().as_secs_f64());
-    println!("  {agreed} the same on the reference in 4 orders and on the adapter, {trapped} of them by a trap");
+    println!(
+        "  {agreed} the same on the reference in 4 orders{}, {trapped} of them by a trap",
+        if alone { "" } else { " and on the adapter" }
+    );
     println!("  {turned_down} not exact ({:.1} %)", turned_down as f64 * 100.0 / count as f64);
     for (why, (count, seed)) in &refused {
         println!("    {count} (first {seed}): {why}");

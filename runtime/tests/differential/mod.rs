@@ -158,17 +158,19 @@ pub(crate) fn time(gpu: &Gpu, prepared: &Shaders, index: usize, inputs: &Inputs)
 
 /// Leaves out lines and blocks as long as the rest still differs.
 /// `how` is what [`judge`] said of `text`.
-pub(crate) fn shrink(gpu: &Gpu, text: &Text, inputs: &Inputs, how: &str) -> Text {
+pub(crate) fn shrink(gpu: Option<&Gpu>, text: &Text, inputs: &Inputs, how: &str) -> Text {
     let differs = |text: &Text| {
         let wgsl = text.wgsl();
         if accept(&wgsl).is_err() {
             return false;
         }
         let module = module(&[&wgsl]);
-        let (Ok(prepared), Ok(shaders)) = (gpu.prepare(&module), Shaders::of(&module)) else { return false };
+        let Ok(shaders) = Shaders::of(&module) else { return false };
+        let prepared = gpu.and_then(|gpu| Some((gpu, gpu.prepare(&module).ok()?)));
+        let on = prepared.as_ref().map(|(gpu, prepared)| (*gpu, prepared));
         // Not into a shader that never ends: that would be another story.
         let same = |other: String| other.contains("Trap") == how.contains("Trap");
-        match judge(Some((gpu, &prepared)), &shaders, 0, inputs, &mut Times::default()) {
+        match judge(on, &shaders, 0, inputs, &mut Times::default()) {
             Judgement::Differs(other) => same(other),
             Judgement::Agrees { .. } => false,
         }
