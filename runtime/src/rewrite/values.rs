@@ -157,10 +157,10 @@ impl Values {
         let seen = self.seen();
         for (function, canon) in all.iter_mut().enumerate() {
             let end = self.functions.get(function + 1).map_or(self.nodes.len(), |end| *end as usize);
-            for at in self.functions[function] as usize..end {
-                let Node { bits, at: Some(place) } = self.nodes[at] else { continue };
-                if let (true, Some(lanes)) = (seen[at], bits.fixable()) {
-                    canon.push(Canon { at: place, lanes });
+            let own = self.functions[function] as usize..end;
+            for (node, seen) in self.nodes[own.clone()].iter().zip(&seen[own]) {
+                if let (true, Some(at), Some(lanes)) = (seen, node.at, node.bits.fixable()) {
+                    canon.push(Canon { at, lanes });
                 }
             }
             canon.sort_unstable_by_key(|canon| canon.at);
