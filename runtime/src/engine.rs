@@ -59,6 +59,15 @@ impl Metering {
     }
 }
 
+/// What keeps an access inside linear memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bounds {
+    /// Nothing is mapped where a 32-bit address and an offset may lead.
+    Guarded,
+    /// Each access compares; only for measuring.
+    Compared,
+}
+
 /// One engine with what belongs to it.
 pub(crate) struct Plant {
     pub(crate) engine: Engine,
@@ -74,8 +83,12 @@ pub(crate) struct Plant {
 }
 
 impl Plant {
-    pub(crate) fn new(metering: Metering, workers: u32, runaway: Runaway) -> wasmtime::Result<Self> {
-        Self::with(&config(metering, workers, runaway), metering, workers, runaway)
+    pub(crate) fn new(metering: Metering, workers: u32, runaway: Runaway, bounds: Bounds) -> wasmtime::Result<Self> {
+        let mut config = config(metering, workers, runaway);
+        if bounds == Bounds::Compared {
+            config.memory_reservation(MEMORY_BYTES).memory_guard_size(0);
+        }
+        Self::with(&config, metering, workers, runaway)
     }
 
     /// Another configuration than everybody's is for tests only: it has another identity.

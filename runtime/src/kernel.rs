@@ -12,7 +12,7 @@ use wasmtime::{Engine, ExternType, InstancePre, Module, ModuleExport, ValType};
 use crate::cache::Cache;
 use crate::engine::{FEATURES, Plant};
 use crate::gpu::{Gpu, Shaders};
-use crate::rewrite::{Refusal, STACK_EXPORT, START_EXPORT, rewrite};
+use crate::rewrite::{Parts, Refusal, STACK_EXPORT, START_EXPORT, rewrite, rewrite_partly};
 use crate::state::State;
 use crate::{preflight, wasi};
 
@@ -191,9 +191,9 @@ pub(crate) fn compile(module: &VerifiedModule, plant: &Plant) -> Result<Compiled
     compile_with(module, plant, |bytes| rewrite(bytes, FEATURES))
 }
 
-/// As [`compile`], without rewriting: only good for measuring what that costs.
-pub(crate) fn compile_as_signed(module: &VerifiedModule, plant: &Plant) -> Result<Compiled, LoadError> {
-    compile_with(module, plant, |bytes| Ok(Cow::Borrowed(bytes)))
+/// As [`compile`], rewritten in part: only good for measuring what the rest costs.
+pub(crate) fn compile_partly(module: &VerifiedModule, plant: &Plant, parts: Parts) -> Result<Compiled, LoadError> {
+    compile_with(module, plant, |bytes| rewrite_partly(bytes, FEATURES, parts))
 }
 
 fn compile_with(

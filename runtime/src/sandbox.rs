@@ -7,9 +7,10 @@ use p2c2r_signing::{ClassId, Digest, ResultClass, VerifiedModule};
 
 use crate::attempt::{Attempt, Execution, HostFault, PathKind};
 use crate::cache::Cache;
-use crate::engine::{Metering, Plant, code_id, engine_id};
+use crate::engine::{Bounds, Metering, Plant, code_id, engine_id};
 use crate::gpu::{Gpu, GpuAttempt, GpuInfo, GpuOptions};
-use crate::kernel::{Compiled, Kernel, LoadError, compile, compile_as_signed};
+use crate::kernel::{Compiled, Kernel, LoadError, compile, compile_partly};
+use crate::rewrite::Parts;
 use crate::{limits, run};
 
 const CLASS_DOMAIN: &str = "P2C2R 2026-11-22 result class v1";
@@ -87,6 +88,7 @@ struct Inner {
     engine_id: Digest,
     workers: u32,
     runaway: Runaway,
+    bounds: Bounds,
     plain: Arc<Plant>,
     /// Made when the first metered kernel is loaded: most peers never need its address space.
     metered: Mutex<Option<Arc<Plant>>>,
@@ -101,13 +103,27 @@ impl Sandbox {
     /// [`SandboxError`] if `workers` is out of range, the cache folder cannot be used or the machine cannot host the
     /// engine. A missing GPU is no error; [`Self::gpu_missing`] says why.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::with_memory(config, Bounds::Guarded)
+    }
+
+    /// As [`Self::new`], with memory whose bounds every access compares: for measuring what guard pages save. Its code has
+    /// another [`Self::code_id`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[doc(hidden)]
+    pub fn with_compared_bounds(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::with_memory(config, Bounds::Compared)
+    }
+
+    fn with_memory(config: SandboxConfig, bounds: Bounds) -> Result<Self, SandboxError> {
         let workers = config.workers;
         if !(1..=limits::WORKERS).contains(&workers) {
             return Err(SandboxError::Workers { got: workers, max: limits::WORKERS });
         }
         let (engine_id, runaway) = (engine_id(), config.runaway);
-        let plain =
-            Plant::new(Metering::Plain, workers, runaway).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let plain = Plant::new(Metering::Plain, workers, runaway, bounds)
+            .map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let open = |dir: PathBuf| {
             Cache::open(&dir, engine_id, code_id(&plain.engine)).map_err(|source| SandboxError::Cache { dir, source })
         };
@@ -122,7 +138,7 @@ impl Sandbox {
             Err(reason) => tracing::info!(reason, "no gpu"),
         }
         let (plain, metered) = (Arc::new(plain), Mutex::new(None));
-        Ok(Self(Arc::new(Inner { engine_id, workers, runaway, plain, metered, cache, gpu })))
+        Ok(Self(Arc::new(Inner { engine_id, workers, runaway, bounds, plain, metered, cache, gpu })))
     }
 
     /// Identity of everything about the engine that could change a result.
@@ -190,14 +206,14 @@ impl Sandbox {
         compile(module, &*self.plant(module)?)
     }
 
-    /// As [`Self::compile`], without what makes NaNs and the depth of the stack the same everywhere: for measuring what
+    /// As [`Self::compile`], without what makes NaNs or the depth of the stack the same everywhere: for measuring what
     /// that costs. Such code must not vote.
     ///
     /// # Errors
     /// As [`Self::load`].
     #[doc(hidden)]
-    pub fn compile_as_signed(&self, module: &VerifiedModule) -> Result<Compiled, LoadError> {
-        compile_as_signed(module, &*self.plant(module)?)
+    pub fn compile_partly(&self, module: &VerifiedModule, nans: bool, stack: bool) -> Result<Compiled, LoadError> {
+        compile_partly(module, &*self.plant(module)?, Parts { nans, stack })
     }
 
     /// As [`Self::load`], with code compiled before.
@@ -248,7 +264,7 @@ impl Sandbox {
         if let Some(plant) = &*metered {
             return Ok(Arc::clone(plant));
         }
-        let plant = Arc::new(Plant::new(Metering::Fuel, self.0.workers, self.0.runaway)?);
+        let plant = Arc::new(Plant::new(Metering::Fuel, self.0.workers, self.0.runaway, self.0.bounds)?);
         *metered = Some(Arc::clone(&plant));
         Ok(plant)
     }

@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn what_is_linked_is_what_the_tables_say() {
-        let plant = Plant::new(Metering::Plain, 1, crate::sandbox::Runaway::Interrupted).expect("an engine");
+        let plant =
+            Plant::new(Metering::Plain, 1, crate::sandbox::Runaway::Interrupted, crate::engine::Bounds::Guarded)
+                .expect("an engine");
         let module =
             Module::new(&plant.engine, wat::parse_str(r#"(module (memory (export "memory") 1))"#).expect("wat"));
         let memory = module.expect("a module").get_export_index("memory").expect("an export");

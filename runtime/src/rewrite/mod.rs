@@ -86,10 +86,30 @@ impl From<wasmparser::BinaryReaderError> for Refusal {
 /// # Errors
 /// [`Refusal`] if the module is not valid, uses a reserved name, or would become too large.
 pub(crate) fn rewrite(bytes: &[u8], features: WasmFeatures) -> Result<Cow<'_, [u8]>, Refusal> {
-    rewrite_within(bytes, features, Growth::MOST)
+    rewrite_within(bytes, features, Growth::MOST, Parts { nans: true, stack: true })
 }
 
-fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Result<Cow<'_, [u8]>, Refusal> {
+/// What is done to a module; less than both is only good for measuring what the other one costs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts {
+    pub(crate) nans: bool,
+    pub(crate) stack: bool,
+}
+
+/// As [`rewrite`], in part.
+///
+/// # Errors
+/// As [`rewrite`].
+pub(crate) fn rewrite_partly(bytes: &[u8], features: WasmFeatures, parts: Parts) -> Result<Cow<'_, [u8]>, Refusal> {
+    rewrite_within(bytes, features, Growth::MOST, parts)
+}
+
+fn rewrite_within(
+    bytes: &[u8],
+    features: WasmFeatures,
+    growth: Growth,
+    parts: Parts,
+) -> Result<Cow<'_, [u8]>, Refusal> {
     let mut validator = Validator::new_with_features(features);
     let mut reader = Reader {
         open: HashSet::new(),
@@ -144,9 +164,14 @@ fn rewrite_within(bytes: &[u8], features: WasmFeatures, growth: Growth) -> Resul
     let types = types.as_ref();
     let imported = types.function_count().saturating_sub(bodies.len() as u32);
     for (body, canon) in bodies.iter_mut().zip(reader.values.solve()) {
-        body.canon = canon;
+        if parts.nans {
+            body.canon = canon;
+        }
     }
     let charges = Charges::new(types, imported, &bodies, &referenced);
+    if !parts.stack {
+        bodies.iter_mut().for_each(|body| body.calls.clear());
+    }
     let mut code = Code::new(&charges, types.global_count(), growth);
     for (index, (source, body)) in sources.iter().zip(&bodies).enumerate() {
         code.function(index, source, body)?;

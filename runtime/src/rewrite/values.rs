@@ -157,11 +157,10 @@ impl Values {
         let seen = self.seen();
         for (function, canon) in all.iter_mut().enumerate() {
             let end = self.functions.get(function + 1).map_or(self.nodes.len(), |end| *end as usize);
-            let of_function = self.functions[function] as usize..end;
-            for (Node { bits, at }, seen) in self.nodes[of_function.clone()].iter().zip(&seen[of_function]) {
-                let Some(place) = *at else { continue };
-                if let (true, Some(lanes)) = (*seen, bits.fixable()) {
-                    canon.push(Canon { at: place, lanes });
+            let own = self.functions[function] as usize..end;
+            for (node, seen) in self.nodes[own.clone()].iter().zip(&seen[own]) {
+                if let (true, Some(at), Some(lanes)) = (seen, node.at, node.bits.fixable()) {
+                    canon.push(Canon { at, lanes });
                 }
             }
             canon.sort_unstable_by_key(|canon| canon.at);

@@ -250,3 +250,22 @@ fn name_and_custom_sections() {
     survive("a custom section with a long name", &module(&[], &custom(&"x".repeat(100_000), vec![])));
     survive("as many sections as allowed", &module(&[], &custom("x", vec![]).repeat(240)));
 }
+
+/// Each function calls the next one so many times that replacing calls by what they call would never end. Few functions: each
+/// may grow to what Cranelift allows, so 20,000 of them take minutes, and are given up in the jail.
+#[test]
+fn calls_that_would_double_when_inlined() {
+    for (count, calls) in [(100, 2), (50, 40), (20, 1_000)] {
+        // The entry is 0.
+        let function = |index: u32| {
+            body(0, |code| {
+                (0..calls).for_each(|_| {
+                    code.call(index + 1);
+                });
+            })
+        };
+        let mut bodies: Vec<_> = (1..count).map(function).collect();
+        bodies.push(body(0, |_| {}));
+        survive(&format!("{count} functions that call the next {calls} times"), &module(&bodies, &[]));
+    }
+}

@@ -35,5 +35,10 @@ fn jail(worker: &Path, cache_dir: Option<&Path>) -> Result<Jail> {
 
 /// A sandbox in this process; with [`Runaway::Killed`] it makes the code that a worker of the jail runs.
 fn sandbox(runaway: Runaway) -> Result<Sandbox> {
-    Ok(Sandbox::new(SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 1, runaway })?)
+    Ok(Sandbox::new(alone(runaway))?)
+}
+
+/// For one attempt at a time.
+const fn alone(runaway: Runaway) -> SandboxConfig {
+    SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 1, runaway }
 }

@@ -32,32 +32,60 @@ enum Setting {
     Inside,
     /// In this process; otherwise as in the jail.
     InProcess,
+    /// In the jail, without landlock and seccomp.
+    Unwalled,
+    /// In the jail, without resource limits.
+    Unlimited,
     /// As in this process, without rewriting.
     AsSigned,
+    /// As signed, and NaNs put right.
+    NansOnly,
+    /// As signed, and calls counted.
+    StackOnly,
+    /// As in this process, comparing each address with the size of memory.
+    Compared,
     /// As in this process, looking at a deadline in every loop and call.
     Interrupted,
     /// As in this process, counting fuel.
     Metered,
 }
 
-use Setting::{AsSigned, InProcess, Inside, Interrupted, Jailed, Metered, Native};
+use Setting::{
+    AsSigned, Compared, InProcess, Inside, Interrupted, Jailed, Metered, NansOnly, Native, StackOnly, Unlimited,
+    Unwalled,
+};
 
 impl Setting {
-    const ALL: [Self; 7] = [Native, Jailed, Inside, InProcess, AsSigned, Interrupted, Metered];
-
-    /// What it is compared with, and the name of the row.
-    const fn baseline(self) -> Option<(Self, &'static str, &'static str)> {
-        match self {
-            Native => None,
-            Jailed => Some((Native, "geomean", "native")),
-            Inside => Some((Native, "geomean_inside", "native")),
-            InProcess => Some((AsSigned, "cost_rewriting", "not rewritten")),
-            AsSigned => None,
-            Interrupted => Some((InProcess, "cost_epochs", "killed at the deadline")),
-            Metered => Some((InProcess, "cost_fuel", "not metered")),
-        }
-    }
+    const ALL: [Self; 12] = [
+        Native,
+        Jailed,
+        Inside,
+        Unwalled,
+        Unlimited,
+        InProcess,
+        AsSigned,
+        NansOnly,
+        StackOnly,
+        Compared,
+        Interrupted,
+        Metered,
+    ];
 }
+
+/// A ratio worth a row: what is measured against what, the row's name, and what the baseline is.
+const RATIOS: [(Setting, Setting, &str, &str); 11] = [
+    (Jailed, Native, "geomean", "native"),
+    (Inside, Native, "geomean_inside", "native"),
+    (Jailed, InProcess, "cost_process", "in this process"),
+    (Jailed, Unwalled, "cost_walls", "without landlock and seccomp"),
+    (Jailed, Unlimited, "cost_limits", "without rlimits"),
+    (InProcess, AsSigned, "cost_rewriting", "not rewritten"),
+    (NansOnly, AsSigned, "cost_nans", "not rewritten"),
+    (StackOnly, AsSigned, "cost_stack", "not rewritten"),
+    (Compared, InProcess, "cost_compared_bounds", "guard pages"),
+    (Interrupted, InProcess, "cost_epochs", "killed at the deadline"),
+    (Metered, InProcess, "cost_fuel", "not metered"),
+];
 
 /// The rows of kernels against native code, and of the protections that are in the code or around it.
 pub(super) fn measure(args: &Args, worker: &Path) -> Result<Vec<Row>> {
@@ -92,15 +120,23 @@ pub(super) fn measure(args: &Args, worker: &Path) -> Result<Vec<Row>> {
 /// Where kernels run.
 struct Halls {
     jail: Jail,
+    unwalled: Jail,
+    unlimited: Jail,
     killed: Sandbox,
+    compared: Sandbox,
     interrupted: Sandbox,
 }
 
 /// One kernel, loaded everywhere.
 struct Loaded {
     jailed: JailedKernel,
+    unwalled: JailedKernel,
+    unlimited: JailedKernel,
     in_process: Kernel,
     as_signed: Kernel,
+    nans_only: Kernel,
+    stack_only: Kernel,
+    compared: Kernel,
     interrupted: Kernel,
     metered: Kernel,
 }
@@ -137,6 +173,9 @@ impl Halls {
     fn open(worker: &Path) -> Result<Self> {
         Ok(Self {
             jail: super::jail(worker, None)?,
+            unwalled: super::jail(&worker.with_file_name("worker_without_walls"), None)?,
+            unlimited: super::jail(&worker.with_file_name("worker_without_limits"), None)?,
+            compared: Sandbox::with_compared_bounds(super::alone(Runaway::Killed))?,
             killed: super::sandbox(Runaway::Killed)?,
             interrupted: super::sandbox(Runaway::Interrupted)?,
         })
@@ -149,8 +188,13 @@ impl Halls {
         let metered = author.module(&attach(wasm, &manifest, &shaders)?)?;
         Ok(Loaded {
             jailed: self.jail.load(&module)?,
+            unwalled: self.unwalled.load(&module)?,
+            unlimited: self.unlimited.load(&module)?,
             in_process: self.killed.load(&module)?,
-            as_signed: load_as_signed(&self.killed, &module)?,
+            as_signed: load_partly(&self.killed, &module, (false, false))?,
+            nans_only: load_partly(&self.killed, &module, (true, false))?,
+            stack_only: load_partly(&self.killed, &module, (false, true))?,
+            compared: self.compared.load(&module)?,
             interrupted: self.interrupted.load(&module)?,
             metered: self.killed.load(&metered)?,
         })
@@ -169,9 +213,20 @@ impl Halls {
         times.note(Inside, ran.duration);
         check(workload, Jailed, &ran, &native)?;
 
+        for (setting, jail, kernel) in
+            [(Unwalled, &self.unwalled, &kernels.unwalled), (Unlimited, &self.unlimited, &kernels.unlimited)]
+        {
+            let (ran, took) = timed(|| jail.run(kernel, &workload.attempt, &workload.blobs));
+            times.note(setting, took);
+            check(workload, setting, &ran?, &native)?;
+        }
+
         for (setting, sandbox, kernel) in [
             (InProcess, &self.killed, &kernels.in_process),
             (AsSigned, &self.killed, &kernels.as_signed),
+            (NansOnly, &self.killed, &kernels.nans_only),
+            (StackOnly, &self.killed, &kernels.stack_only),
+            (Compared, &self.compared, &kernels.compared),
             (Interrupted, &self.interrupted, &kernels.interrupted),
             (Metered, &self.killed, &kernels.metered),
         ] {
@@ -192,8 +247,8 @@ fn check(workload: &Workload, setting: Setting, ran: &Execution, native: &[u8]) 
 }
 
 #[expect(unsafe_code, reason = "runs code without what makes its results the same everywhere")]
-fn load_as_signed(sandbox: &Sandbox, module: &VerifiedModule) -> Result<Kernel> {
-    let compiled = sandbox.compile_as_signed(module)?;
+fn load_partly(sandbox: &Sandbox, module: &VerifiedModule, (nans, stack): (bool, bool)) -> Result<Kernel> {
+    let compiled = sandbox.compile_partly(module, nans, stack)?;
     // SAFETY: this very sandbox compiled it just now, of this module.
     Ok(unsafe { sandbox.load_compiled(module, &compiled) }?)
 }
@@ -207,30 +262,25 @@ fn rows(workloads: &[Workload], figures: &[Figures]) -> Vec<Row> {
         .iter()
         .zip(figures)
         .map(|(workload, figures)| row(workload.name, figures.middle(Jailed), ("native", figures.middle(Native)), ""));
-    let means = Setting::ALL.into_iter().filter_map(|setting| {
-        let (baseline, name, words) = setting.baseline()?;
-        let aim = if setting == Jailed { "ratio <= 1.10" } else { "" };
-        Some(row(name, all(setting), (words, all(baseline)), aim))
+    let means = RATIOS.into_iter().map(|(setting, baseline, name, words)| {
+        let aim = if name == "geomean" { "ratio <= 1.10" } else { "" };
+        row(name, all(setting), (words, all(baseline)), aim)
     });
-    let process = row("cost_process", all(Jailed), ("in this process", all(InProcess)), "");
-    each.chain(means).chain([process]).collect()
+    each.chain(means).collect()
 }
 
 /// Every ratio behind the means.
 #[expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 fn print(workloads: &[Workload], figures: &[Figures]) {
     let mut table = Table::new();
-    let header = ["", "native ms", "jail", "inside", "rewriting", "epochs", "fuel"];
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    let names = RATIOS.iter().map(|(_, _, name, _)| name.trim_start_matches("cost_"));
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["", "native ms"].into_iter().chain(names));
     for (workload, figures) in workloads.iter().zip(figures) {
-        let ratios = Setting::ALL.into_iter().filter_map(|setting| {
-            let (baseline, ..) = setting.baseline()?;
-            Some(format!("{:.2}", figures.middle(setting) / figures.middle(baseline)))
-        });
+        let ratios = RATIOS
+            .iter()
+            .map(|(setting, baseline, ..)| format!("{:.2}", figures.middle(*setting) / figures.middle(*baseline)));
         let native = format!("{:.1}", figures.middle(Native));
         table.add_row([workload.name.to_owned(), native].into_iter().chain(ratios));
     }
-    println!(
-        "ratios: jail and what its worker says against native; then each protection alone, in this process\n{table}"
-    );
+    println!("ratios: jail and what its worker says against native; then each protection alone\n{table}");
 }

@@ -13,6 +13,7 @@ use rustix::process::{
 use super::{Protections, filter};
 use crate::limits::{COMPILE_BYTES, COMPILE_CPU_SECONDS, EXECUTE_BYTES, OPEN_FILES};
 use crate::message::Role;
+use crate::worker::Walls;
 
 /// The newest landlock this code knows; an older kernel enforces what it knows of it.
 const LANDLOCK: ABI = ABI::V6;
@@ -50,13 +51,17 @@ pub(crate) fn wall_off() -> Protections {
 }
 
 /// Shuts the rest, for the whole process. Threads that were not started by now never will be.
-pub(crate) fn shut(role: Role, shut: &mut Protections) -> Result<(), ConfineError> {
+pub(crate) fn shut(role: Role, walls: Walls, shut: &mut Protections) -> Result<(), ConfineError> {
     // No core files, and nobody of the same user may trace it or read its memory.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(system("not dumpable"))?;
-    limits(role)?;
-    shut.on("limits", "memory, files, processes, processor time (rlimits)");
-    filter::working(role).map_err(ConfineError::Seccomp)?;
-    shut.on("seccomp", "system calls by allow-list; any other ends the process");
+    if walls.limits {
+        limits(role)?;
+        shut.on("limits", "memory, files, processes, processor time (rlimits)");
+    }
+    if walls.outer {
+        filter::working(role).map_err(ConfineError::Seccomp)?;
+        shut.on("seccomp", "system calls by allow-list; any other ends the process");
+    }
     Ok(())
 }
 

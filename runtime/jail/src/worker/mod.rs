@@ -42,6 +42,23 @@ enum WorkerError {
 /// The program: `p2c2r-worker ROLE`, with its line to the supervisor as standard input.
 #[must_use]
 pub fn main() -> ExitCode {
+    main_behind(Walls { outer: true, limits: true })
+}
+
+/// Which walls stand. Fewer than all are for measuring what the others cost, in a program of the benchmark's own.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Walls {
+    /// Landlock and seccomp.
+    pub outer: bool,
+    /// Resource limits.
+    pub limits: bool,
+}
+
+/// As [`main`], behind some of the walls.
+#[doc(hidden)]
+#[must_use]
+pub fn main_behind(walls: Walls) -> ExitCode {
     let role = std::env::args().nth(1).and_then(|role| Role::parse(&role));
     let ended = role.ok_or(WorkerError::Usage).and_then(|role| {
         confine::begin()?;
@@ -49,7 +66,7 @@ pub fn main() -> ExitCode {
         if let Role::Gpu { software } = role {
             return gpu::serve(GpuOptions { software }, &mut channel);
         }
-        locked(role, move |sandbox, protections| {
+        locked(role, walls, move |sandbox, protections| {
             if role == Role::Execute {
                 rehearsal::rehearse(sandbox)?;
             }
@@ -57,7 +74,7 @@ pub fn main() -> ExitCode {
             channel.send(&Report::Ready(About { engine_id, code_id, protections, adapter: None }), &[])?;
             match role {
                 Role::Compile => compile::serve(sandbox, &mut channel),
-                _ => execute::serve(sandbox, &mut channel),
+                _ => execute::serve(sandbox, walls, &mut channel),
             }
         })
     });
@@ -80,7 +97,8 @@ pub fn main() -> ExitCode {
 pub fn break_out(escape: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let begun = confine::begin().map_err(WorkerError::from);
     let escaped = begun.and_then(|()| {
-        locked(Role::Execute, |_sandbox, _protections| {
+        let all = Walls { outer: true, limits: true };
+        locked(Role::Execute, all, |_sandbox, _protections| {
             confine::forbid_new_code()?;
             escape();
             Ok(())
@@ -97,15 +115,16 @@ fn report(error: &WorkerError) {
 /// Opens what a worker needs, shuts the doors, and goes on to `work`.
 fn locked(
     role: Role,
+    walls: Walls,
     work: impl FnOnce(&Sandbox, Protections) -> Result<(), WorkerError> + Send + 'static,
 ) -> Result<(), WorkerError> {
     let sandbox =
         Sandbox::new(SandboxConfig { cache_dir: None, gpu: GpuPolicy::Off, workers: 1, runaway: Runaway::Killed })?;
     sandbox.prepare()?;
-    let mut protections = confine::wall_off();
+    let mut protections = if walls.outer { confine::wall_off() } else { Protections::default() };
     // Guests run on this thread's stack. It is the last one: the filter lets no thread start.
     let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES).spawn(move || {
-        confine::shut(role, &mut protections)?;
+        confine::shut(role, walls, &mut protections)?;
         work(&sandbox, protections)
     })?;
     thread.join().unwrap_or(Err(WorkerError::Order("a panic")))

@@ -7,7 +7,7 @@ use crate::engine::FEATURES;
 use crate::kernel::LoadError;
 use crate::limits::{FRAME_SLOTS, STACK_SLOTS, UNCHARGED_SLOTS};
 use crate::rewrite::emit::Growth;
-use crate::rewrite::{Refusal, rewrite_within};
+use crate::rewrite::{Parts, Refusal, rewrite_within};
 
 fn exported(body: &str) -> String {
     body.replacen("(func", "(func (export \"f\")", 1)
@@ -250,7 +250,7 @@ fn growth_is_bounded_by_the_byte() {
         }
     }
     let exact = Growth { function_bytes: functions[0], code_bytes: code };
-    let within = |growth| rewrite_within(&wasm, FEATURES, growth).map(|_| ());
+    let within = |growth| rewrite_within(&wasm, FEATURES, growth, Parts { nans: true, stack: true }).map(|_| ());
     assert_eq!(within(exact), Ok(()));
     let refused =
         |what, got: usize| Err(Refusal::Load(LoadError::TooLarge { what, got: got as u64, max: got as u64 - 1 }));
