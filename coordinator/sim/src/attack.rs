@@ -21,8 +21,8 @@ pub enum Attack {
     Sybil,
     /// Members tell each other their tasks, and lie, alike, exactly when two of them have the same task.
     Ring,
-    /// Nobody cheats, but the kernel gives another result in one of fifty executions, whoever runs it, until it is mended half a
-    /// minute after it was found out.
+    /// Nobody cheats, but a driver's update reaches peer after peer, and under it the kernel gives another result in one of fifty
+    /// executions, until it is mended half a minute after it was found out.
     FaultyKernel,
     /// A ring whose members are honest until all are trusted, and then lie in everything, each differently, so that the kernel
     /// seems to be at fault and they get their withheld pay back.
@@ -89,6 +89,9 @@ pub(crate) struct Mind {
     since_caught: u64,
 }
 
+/// Executions of a peer before the update that makes a kernel faulty reaches it.
+const UPDATED: u64 = 100;
+
 /// Tasks after which a sleeper wakes.
 const SLEEP: u64 = 300;
 
@@ -109,7 +112,7 @@ impl Mind {
             Attack::Sleeper => wrong_if(self.done > SLEEP && dice.chance(300_000)),
             Attack::Strategic => wrong_if(self.since_caught > trusted_after),
             Attack::Feigner => wrong_if(self.done > trusted_after),
-            Attack::FaultyKernel if dice.chance(20_000) => Act::Differs,
+            Attack::FaultyKernel if self.done > UPDATED && dice.chance(20_000) => Act::Differs,
             Attack::FaultyKernel => Act::Right,
             Attack::BitFlipper => wrong_if(dice.chance(10_000)),
             Attack::Ring if partner => Act::WrongTogether,

@@ -50,10 +50,9 @@ fn lies_of_the_trusted_are_withdrawn_and_do_not_pay() {
 
 #[test]
 fn broken_slow_and_hoarding_peers_cost_no_money_of_others() {
-    // Wrong once in a hundred: two such machines may not meet an audit in 400 tasks, and then earn nearly as others do. What they
-    // earn less is what they lost where they did.
-    let flipper = check(Attack::BitFlipper, 400);
-    assert!(flipper.attacker_margin_percent < 100, "{flipper:?}");
+    // Wrong once in a hundred: how much it earns hangs on when it first meets an audit; over seeds 0 to 46 %.
+    let flipper = check(Attack::BitFlipper, 2_000);
+    assert!(flipper.attacker_margin_percent < 60, "{flipper:?}");
     // It is right and in time: being slow costs it nothing yet, and nobody else anything.
     check(Attack::SlowLoris, 100);
     let hoarder = check(Attack::Hoarder, 100);

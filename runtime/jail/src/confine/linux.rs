@@ -208,7 +208,9 @@ mod tests {
         limits(role).unwrap();
         let bytes = match role {
             Role::Compile => COMPILE_BYTES,
-            Role::Execute | Role::Gpu { .. } => EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES,
+            Role::Execute | Role::Gpu { .. } => {
+                EXECUTE_BYTES + p2c2r_signing::limits::MEMORY_BYTES + p2c2r_signing::limits::GPU_BUFFER_BYTES
+            }
         };
         let seconds = rustix::process::getrlimit(Resource::Cpu).current;
         assert_eq!(seconds, (role == Role::Compile).then_some(COMPILE_CPU_SECONDS));

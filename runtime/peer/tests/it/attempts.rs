@@ -27,7 +27,8 @@ async fn fetches_verifies_runs_and_votes() {
     let blob = host.serve_blob(bytes);
     let peer = setup.start(&host);
     let mut conn = host.accept().await;
-    assert_eq!((conn.slots, conn.classes.len(), conn.classes[0].path), (8, 1, Path::Cpu));
+    let paths: Vec<Path> = conn.classes.iter().map(|class| class.path).collect();
+    assert_eq!((conn.slots, &paths[..]), (8, &[Path::Cpu, Path::Exact][..]));
     conn.assign(1, module, &[blob], b"in");
     let (message, output) = conn.answer(&host).await;
     let PeerToServer::Result { ticket, outcome, units, trace_root, seal } = message else {
