@@ -11,11 +11,11 @@
 //!   others or had a part in a task that ended with as many answers as voters. An owner counts once, however often it is
 //!   wrong. Cheats are outvoted too, so this is what a ring could try to feign: it has to *be* two of three of those compared.
 //!   The worst moment is right after a restart, when owners are compared for the first time one after another and the ring's
-//!   turn may come first by chance; [`tests`] computes how likely that is: with 5, 10 and 20 % of the established owners at
+//!   turn may come first by chance; the test below computes how likely that is: with 5, 10 and 20 % of the established owners at
 //!   most 2e-8, 4e-6 and 7e-4. Whoever holds two of three owners wins every quorum anyway.
 //!
 //! Rarer faults need longer to show: each owner must have met one. Until then those outvoted are treated as liars; what that
-//! cost them is remembered in [`Penalties`] and comes back with the diagnosis.
+//! cost them is remembered in `Penalties` and comes back with the diagnosis.
 
 use std::collections::{BTreeMap, VecDeque};
 
