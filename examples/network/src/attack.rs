@@ -85,7 +85,7 @@ impl Attack {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Whether every vote of it is wrong, so that it must be caught, and earn nothing, however short the run.
+    /// Whether every vote of it is wrong, so that none must agree with a verdict, however short the run.
     #[must_use]
     pub const fn always_wrong(self) -> bool {
         matches!(self, Self::Liar | Self::Lazy | Self::Sybil | Self::Copier)
@@ -121,6 +121,8 @@ pub struct Figures {
     pub latency_ms: Latency,
     /// What a cheat was paid in the mean, percent of an honest peer's.
     pub income_percent: u64,
+    /// Votes of cheats that agreed with a verdict.
+    pub cheats_agreed: u64,
     /// Cheating identities that were suspended, and all of them.
     pub caught: (u64, u64),
     /// Honest peers outvoted or suspended.
@@ -383,6 +385,7 @@ fn figures(
         in_time_per_1000: in_time * 1000 / tasks.max(1),
         latency_ms: Latency::of(tallies.latencies),
         income_percent: (earned(cheats) * 100).checked_div(earned(honest)).unwrap_or(0),
+        cheats_agreed: cheats.iter().filter_map(|peer| of(report, peer)).map(|figures| figures.votes_agreed).sum(),
         caught: (count(cheats, |figures| figures.suspended), cheats.len() as u64),
         honest_punished: count(honest, |figures| figures.suspended || figures.votes_outvoted > 0),
         ledger_balanced: report.ledger_balanced,
@@ -405,7 +408,9 @@ fn check(figures: &Figures) -> Result<()> {
     ensure!(figures.verdicts > 0, "no task reached a verdict");
     if figures.attack.always_wrong() {
         let (caught, all) = figures.caught;
-        ensure!(caught > 0, "none of {all} cheats was caught");
+        // A copier that finds nothing to copy does not vote.
+        ensure!(caught > 0 || figures.attack == Attack::Copier, "none of {all} cheats was caught");
+        ensure!(figures.cheats_agreed == 0, "{} votes of cheats were taken for right", figures.cheats_agreed);
         ensure!(figures.income_percent == 0, "cheats were paid {} % of an honest peer's", figures.income_percent);
         ensure!(figures.wrong_confirmed == 0, "{} wrong answers were confirmed", figures.wrong_confirmed);
         ensure!(figures.wrong_kept == 0, "{} wrong answers were never withdrawn", figures.wrong_kept);

@@ -44,8 +44,7 @@ fn a_liar_is_caught_and_earns_nothing() {
 #[test]
 fn an_answer_that_its_client_gives_away_is_no_vote() {
     let figures = under("copier", 300);
-    assert_eq!((&figures["wrong_provisional"], &figures["income_percent"]), (&Value::from(0), &Value::from(0)));
-    assert!(figures["caught"][0].as_u64().unwrap() > 0);
+    assert_eq!((&figures["wrong_provisional"], &figures["cheats_agreed"]), (&Value::from(0), &Value::from(0)));
 }
 
 #[test]
