@@ -1,4 +1,4 @@
-//! Lets it rain on a valley and draws what becomes of it, on the CPU: `cargo run --release -p kernel-flow --example draw -- out.png [SIDE STEPS
+//! Lets it rain on a valley and draws what becomes of it, on the CPU: `cargo run --release -p kernel-flow --example flow_picture -- out.png [SIDE STEPS
 //! SEED]`.
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 

@@ -1,4 +1,4 @@
-//! Draws the island on the CPU: `cargo run --release -p kernel-voxels --example draw -- out.png [WIDTH HEIGHT SAMPLES]`.
+//! Draws the island on the CPU: `cargo run --release -p kernel-voxels --example voxels_picture -- out.png [WIDTH HEIGHT SAMPLES]`.
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 
 use std::io::BufWriter;
