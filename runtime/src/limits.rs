@@ -46,6 +46,9 @@ pub const CODE_BYTES: usize = 16 << 20;
 /// to 30, but no compiler emits a function of nothing else.
 pub const REWRITTEN_FUNCTION_BYTES: usize = 4 * FUNCTION_BYTES;
 
+/// Locals of one function after rewriting: the most that any engine takes (`MAX_WASM_FUNCTION_LOCALS` of wasmparser).
+pub const REWRITTEN_LOCALS: u32 = 50_000;
+
 /// Bytes of all function bodies after they were rewritten.
 pub const REWRITTEN_CODE_BYTES: usize = 2 * CODE_BYTES;
 

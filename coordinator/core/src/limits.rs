@@ -46,6 +46,8 @@ pub struct Limits {
     pub goldens_per_class: usize,
     /// Bytes of all golden tasks; they are not in `input_bytes`. What does not fit is not kept.
     pub golden_bytes: usize,
+    /// Owners one golden task is shown to, 16 bytes each; then it is worn out.
+    pub golden_owners: usize,
     /// Tasks waiting for free peers; they count in `tasks` as well.
     pub pending: usize,
     /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges.
@@ -95,6 +97,7 @@ impl Default for Limits {
             rechecks: 1_024,
             goldens_per_class: 32,
             golden_bytes: 64 << 20,
+            golden_owners: 32,
             pending: 65_536,
             number_gaps: 4_096,
             commits_in_flight: 1_024,

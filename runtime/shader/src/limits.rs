@@ -90,6 +90,9 @@ pub const UNIFORM_PASSES: usize = 32;
 /// for a workgroup.
 pub const REFERENCE_REGISTERS: u32 = 16 << 10;
 
+/// How deep types may nest in the reference; WGSL's own limit is 15.
+pub const REFERENCE_TYPE_DEPTH: u32 = 64;
+
 /// Words that the operations of a shader look at when each is executed once, calls replaced by what they call; also bounds the
 /// time and memory it takes to lower one.
 pub const REFERENCE_WORK: u32 = 1 << 20;

@@ -10,10 +10,7 @@ use super::calls::Charges;
 use super::float::Lanes;
 use super::values::Canon;
 use super::{Refusal, STACK_EXPORT, START_EXPORT};
-use crate::limits::{REWRITTEN_CODE_BYTES, REWRITTEN_FUNCTION_BYTES, STACK_SLOTS};
-
-/// The most locals a function may have, in every engine (`MAX_WASM_FUNCTION_LOCALS` of wasmparser).
-const LOCALS: u32 = 50_000;
+use crate::limits::{REWRITTEN_CODE_BYTES, REWRITTEN_FUNCTION_BYTES, REWRITTEN_LOCALS, STACK_SLOTS};
 
 /// The sections of a module in their order, without those that say nothing to a compiler. There is one of code.
 pub(super) struct Sections<'a> {
@@ -185,7 +182,7 @@ impl<'a> Code<'a> {
                 scratch.local(*lanes);
             }
         }
-        Refusal::bound("locals in one function", scratch.next.into(), LOCALS.into())?;
+        Refusal::bound("locals in one function", scratch.next.into(), REWRITTEN_LOCALS.into())?;
 
         let grown = |bytes: usize| {
             Refusal::bound("bytes in one rewritten function", bytes as u64, self.growth.function_bytes as u64)

@@ -26,9 +26,6 @@ const TRIES: u8 = 8;
 /// Once a class has all the golden tasks it may have, one in this many newly confirmed ones replaces one of them.
 const REPLACED_BY: usize = 8;
 
-/// Owners one golden task is shown to; then it is worn out.
-const MOST_SEEN: usize = 32;
-
 /// Golden tasks, and those on their way.
 #[derive(Debug, Default)]
 pub(super) struct Goldens {
@@ -185,7 +182,8 @@ impl Market {
         if let Some(golden) = golden {
             golden.seen.push(owner);
         }
-        self.goldens.drop_where(place, |golden| golden.seen.len() >= MOST_SEEN);
+        let most = self.config.limits.golden_owners;
+        self.goldens.drop_where(place, |golden| golden.seen.len() >= most);
     }
 
     /// Others came to another answer than the one that was confirmed before.

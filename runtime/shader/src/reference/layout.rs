@@ -2,10 +2,7 @@
 
 use naga::{ArraySize, Module, Type, TypeInner, UniqueArena};
 
-use crate::limits::REFERENCE_REGISTERS;
-
-/// How deep types may nest; WGSL's own limit is 15.
-const TYPE_DEPTH: u32 = 64;
+use crate::limits::{REFERENCE_REGISTERS, REFERENCE_TYPE_DEPTH};
 
 /// Of the types of one module.
 pub(super) struct Layouts<'a> {
@@ -76,7 +73,7 @@ impl<'a> Layouts<'a> {
         Some(runs)
     }
 
-    /// Recursive, no deeper than [`TYPE_DEPTH`], no longer than [`REFERENCE_REGISTERS`]: both are in `packed`.
+    /// Recursive, no deeper than [`REFERENCE_TYPE_DEPTH`], no longer than [`REFERENCE_REGISTERS`]: both are in `packed`.
     fn add_runs(&self, inner: &TypeInner, at: u32, runs: &mut Vec<(u32, u32)>) -> Option<()> {
         let mut run = |words: u32| match runs.last_mut() {
             Some((start, length)) if *start + *length == at => *length += words,
@@ -121,6 +118,6 @@ impl<'a> Layouts<'a> {
             }
             _ => return None,
         };
-        (packed.words <= REFERENCE_REGISTERS && packed.depth <= TYPE_DEPTH).then_some(packed)
+        (packed.words <= REFERENCE_REGISTERS && packed.depth <= REFERENCE_TYPE_DEPTH).then_some(packed)
     }
 }
