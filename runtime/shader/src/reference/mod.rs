@@ -28,6 +28,12 @@ use self::packet::{Clock, LANES, Packet, Shared};
 use crate::limits::WORKGROUPS_PER_DIMENSION;
 use crate::refusal::Problem;
 
+/// A workgroup: its invocations, in parts that run side by side, and its place among how many.
+struct Group<'a> {
+    parts: std::slice::Chunks<'a, u32>,
+    ids: ([u32; 3], [u32; 3]),
+}
+
 /// An exact shader as operations of the CPU.
 #[derive(Debug, Clone)]
 pub struct Reference {
@@ -113,10 +119,11 @@ impl Reference {
             let id = [group % x, group / x % y, group / x / y].map(|side| side as u32);
             shared.workgroup.fill(0);
             order.invocations(group, invocations, &mut lanes);
+            let group = Group { parts: lanes.chunks(together), ids: (id, groups) };
             let ended = if self.waits {
-                self.waiting(&mut packets, &lanes, together, (id, groups), &mut shared, &mut clock)?
+                self.waiting(&mut packets, group, &mut shared, &mut clock)?
             } else {
-                self.in_turn(&mut packets, &lanes, together, (id, groups), &mut shared, &mut clock)?
+                self.in_turn(&mut packets, group, &mut shared, &mut clock)?
             };
             if ended == Ended::Trapped {
                 return Ok(ended);
@@ -129,15 +136,13 @@ impl Reference {
     fn in_turn(
         &self,
         packets: &mut [Packet],
-        lanes: &[u32],
-        together: usize,
-        ids: ([u32; 3], [u32; 3]),
+        group: Group<'_>,
         shared: &mut Shared<'_>,
         clock: &mut Clock<'_>,
     ) -> Result<Ended, Interrupted> {
-        for lanes in lanes.chunks(together) {
+        for lanes in group.parts {
             for packet in &mut *packets {
-                self.start(packet, lanes, ids);
+                self.start(packet, lanes, group.ids);
                 if packet.run(self, shared, clock)? == Some(Ended::Trapped) {
                     return Ok(Ended::Trapped);
                 }
@@ -150,14 +155,12 @@ impl Reference {
     fn waiting(
         &self,
         packets: &mut [Packet],
-        lanes: &[u32],
-        together: usize,
-        ids: ([u32; 3], [u32; 3]),
+        group: Group<'_>,
         shared: &mut Shared<'_>,
         clock: &mut Clock<'_>,
     ) -> Result<Ended, Interrupted> {
-        for (packet, lanes) in packets.iter_mut().zip(lanes.chunks(together)) {
-            self.start(packet, lanes, ids);
+        for (packet, lanes) in packets.iter_mut().zip(group.parts) {
+            self.start(packet, lanes, group.ids);
         }
         loop {
             let mut done = true;
