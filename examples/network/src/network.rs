@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use p2c2r_client::{Client, Event, Network as Link};
 use p2c2r_signing::{PublicKey, SecretKey};
 
 use crate::admin::Admin;
@@ -167,6 +168,21 @@ impl Network {
     /// If it cannot be started.
     pub fn start_program(&self, name: &str, program: &str, args: &[String]) -> Result<Process> {
         Process::start(name, &self.options.bin.join(program), args, &self.logs, true)
+    }
+}
+
+/// Waits until the coordinator opened a client's session.
+///
+/// # Errors
+/// If it refuses the budget, or does nothing for `patience`.
+pub fn session_opened(client: &Client, patience: Duration) -> Result<()> {
+    loop {
+        match client.wait(patience).context("the coordinator did not open a session")? {
+            Event::Network(Link::Ready { .. }) => return Ok(()),
+            Event::Network(Link::NoBudget { code, message }) => bail!("no budget ({code:?}): {message}"),
+            Event::Network(other) => tracing::info!(?other, "network"),
+            other => bail!("unexpected before the first task: {other:?}"),
+        }
     }
 }
 

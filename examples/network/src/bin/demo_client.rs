@@ -7,12 +7,13 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::Parser;
 
-use p2c2r_client::{Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Network, Provenance, Task, TaskHandle};
+use p2c2r_client::{Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Provenance, Task, TaskHandle};
 use p2c2r_example_network::figures::{ClientRecord, Progress, TaskEnd, TaskRecord};
+use p2c2r_example_network::network::session_opened;
 use p2c2r_example_network::workload::{self, Item, Picture, Size};
 use p2c2r_signing::{BlobId, PublicKey, SecretKey, TrustedKeys};
 
@@ -66,8 +67,8 @@ fn main() -> Result<()> {
         .budget(Credits::from_nano_usd(workload::SESSION_NANO_USD))
         .local(LocalPolicy::Off);
     let client = Client::start(config)?;
+    session_opened(&client, PATIENCE)?;
     let mut game = Game::new(client);
-    game.wait_ready()?;
     game.load_kernels(&args, &TrustedKeys::new([trust])?)?;
 
     let work = workload::items(args.size, args.act, args.mesh.as_deref())?;
@@ -103,17 +104,6 @@ impl Game {
             open: BTreeMap::new(),
             outputs: BTreeMap::new(),
             progress: Progress::default(),
-        }
-    }
-
-    fn wait_ready(&self) -> Result<()> {
-        loop {
-            match self.client.wait(PATIENCE).context("the coordinator did not open a session")? {
-                Event::Network(Network::Ready { .. }) => return Ok(()),
-                Event::Network(Network::NoBudget { code, message }) => bail!("no budget ({code:?}): {message}"),
-                Event::Network(other) => eprintln!("{other:?}"),
-                other => bail!("unexpected before the first task: {other:?}"),
-            }
         }
     }
 

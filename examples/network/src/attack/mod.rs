@@ -1,26 +1,23 @@
 //! A network of real processes under attack: honest peers, cheating ones, a client that knows every right answer, and the
 //! figures that `p2c2r-sim` gives for the same attacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod game;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use p2c2r_client::{
-    Basis, Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Network as Link, Task, TaskHandle,
-};
-use p2c2r_runtime::{Attempt, GpuPolicy, Sandbox, SandboxConfig};
-use p2c2r_signing::{BlobId, SecretKey, TrustedKeys, verify_module};
+use p2c2r_signing::BlobId;
 
 use crate::admin::{PeerFigures, Report, SettledExecution};
 use crate::figures::Latency;
 use crate::network::{Network, Peer, START, utf8};
 use crate::processes::wait_for;
-use crate::workload;
+use game::{Game, Tallies};
 
 /// Attempts a sleeper is honest for.
 pub const SLEEP: u64 = 100;
@@ -207,147 +204,6 @@ impl Cheats<'_> {
         }
         Ok(())
     }
-}
-
-/// A client that knows what is right.
-struct Game {
-    client: Client,
-    kernel: Kernel,
-    blob: BlobId,
-    blob_bytes: Bytes,
-    judge: (Sandbox, p2c2r_runtime::Kernel),
-    town: kernel_npc::Scenario,
-    /// Where answers are given away.
-    tips: Option<PathBuf>,
-    open: BTreeMap<TaskHandle, Open>,
-    tallies: Tallies,
-}
-
-struct Open {
-    input: Bytes,
-    right: Bytes,
-    /// Whether what was answered last is right, once there is an answer.
-    answered: Option<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Tallies {
-    verdicts: u64,
-    refused: u64,
-    wrong_provisional: u64,
-    wrong_confirmed: u64,
-    /// Of these, on one peer's word.
-    on_window: u64,
-    /// Of those, not withdrawn yet.
-    wrong_on_window: BTreeSet<TaskHandle>,
-    withdrawn: u64,
-    latencies: Vec<f64>,
-}
-
-impl Tallies {
-    fn verdict(&mut self, handle: TaskHandle, basis: Basis, right: bool) {
-        self.verdicts += 1;
-        if right {
-            return;
-        }
-        self.wrong_confirmed += 1;
-        if basis == Basis::HeldWindow {
-            self.on_window += 1;
-            self.wrong_on_window.insert(handle);
-        }
-    }
-}
-
-impl Game {
-    fn new(network: &Network, key: &Path, tips: Option<PathBuf>) -> Result<Self> {
-        let config = ClientConfig::new(&network.url, std::fs::read(&network.ca)?, SecretKey::load(key)?)
-            .budget(Credits::from_nano_usd(workload::SESSION_NANO_USD))
-            .local(LocalPolicy::Off);
-        let client = Client::start(config)?;
-        loop {
-            match client.wait(PATIENCE).context("the coordinator did not open a session")? {
-                Event::Network(Link::Ready { .. }) => break,
-                Event::Network(Link::NoBudget { code, message }) => bail!("no budget ({code:?}): {message}"),
-                _ => {}
-            }
-        }
-        let trusted =
-            TrustedKeys::new([p2c2r_signing::PublicKey::from_pem(&std::fs::read_to_string(&network.trust)?)?])?;
-        let wasm = std::fs::read(network.signed.join("npc.wasm"))?;
-        let sandbox = Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, ..SandboxConfig::default() })?;
-        let judge = sandbox.load(&verify_module(wasm.clone(), &trusted)?)?;
-        let kernel = client.add_kernel(wasm, &trusted)?;
-        let town = kernel_npc::scenario(7, AGENTS);
-        let blob_bytes = Bytes::from(town.blob());
-        let blob = client.add_blob(blob_bytes.clone())?;
-        let (open, tallies) = (BTreeMap::new(), Tallies::default());
-        Ok(Self { client, kernel, blob, blob_bytes, judge: (sandbox, judge), town, tips, open, tallies })
-    }
-
-    fn submit(&mut self, number: u64) -> Result<()> {
-        self.town.batch.world.tick = number as u32;
-        let input = Bytes::from(self.town.input()?);
-        let attempt = Attempt { blobs: vec![self.blob_bytes.clone()], ..Attempt::new(input.clone()) };
-        let right = self.judge.0.run(&self.judge.1, attempt)?.output.into();
-        let max_units = AGENTS as u64 * (kernel_npc::limits::AGENT_UNITS + u64::from(self.town.batch.world.max_nodes));
-        let task = Task::new(&self.kernel, input.clone())
-            .replicas(1)
-            .blob(self.blob)
-            .seed(number)
-            .max_units(max_units)
-            .deadline(DEADLINE);
-        self.open.insert(self.client.submit(task)?, Open { input, right, answered: None });
-        Ok(())
-    }
-
-    /// Waits for one event and notes it.
-    fn step(&mut self) -> Result<()> {
-        let event = self.client.wait(PATIENCE).context("nothing happened for too long")?;
-        let tallies = &mut self.tallies;
-        match event {
-            Event::Result(result) => {
-                let task = self.open.get_mut(&result.handle).context("an answer to a task that is over")?;
-                let right = result.output == task.right;
-                task.answered = Some(right);
-                tallies.wrong_provisional += u64::from(!right);
-                tallies.latencies.push(result.latency.as_secs_f64() * 1e3);
-                if let Some(folder) = &self.tips {
-                    give_away(folder, &task.input, result.units, &result.output)?;
-                }
-            }
-            Event::Confirmed { handle, basis, .. } => {
-                let task = self.open.remove(&handle).context("a verdict on a task that is over")?;
-                tallies.verdict(handle, basis, task.answered != Some(false));
-            }
-            Event::Revoked { handle, output, basis, .. } => {
-                let task = self.open.remove(&handle).context("a verdict on a task that is over")?;
-                tallies.verdict(handle, basis, output == task.right);
-            }
-            Event::Withdrawn { handle, .. } => {
-                tallies.withdrawn += 1;
-                tallies.wrong_on_window.remove(&handle);
-            }
-            Event::Unverified { handle, .. } | Event::Failed { handle, .. } => {
-                self.open.remove(&handle).context("the end of a task that is over")?;
-                tallies.refused += 1;
-            }
-            Event::Network(link) => tracing::info!(?link, "network"),
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Tallies {
-        self.client.shutdown(Duration::ZERO);
-        self.tallies
-    }
-}
-
-/// Written under another name first: what is there is whole.
-fn give_away(folder: &Path, input: &[u8], units: u64, output: &[u8]) -> Result<()> {
-    let (tip, draft) = (tip_file(folder, input), folder.join("draft"));
-    std::fs::write(&draft, [&units.to_le_bytes()[..], output].concat())?;
-    std::fs::rename(draft, tip)?;
-    Ok(())
 }
 
 fn of<'a>(report: &'a Report, peer: &Peer) -> Option<&'a PeerFigures> {
