@@ -237,6 +237,20 @@ mod tests {
         values
     }
 
+    /// A sum is put into a local, and the local read for somebody.
+    fn sum_read_from_a_local(exact: bool, indifferent: Option<Lanes>) -> Vec<Canon> {
+        let mut values = one_function();
+        let local = values.local(5, exact);
+        let sum = values.produced(F64, 10);
+        values.flow(sum, local);
+        let read = values.joint();
+        values.place(read, 20);
+        values.flow(local, read);
+        values.demand(read, indifferent);
+        let [canon] = <[_; 1]>::try_from(values.solve()).unwrap();
+        canon
+    }
+
     #[test]
     fn only_what_is_demanded_is_canonicalised() {
         let mut values = one_function();
@@ -257,41 +271,17 @@ mod tests {
 
     #[test]
     fn a_local_that_only_arithmetic_sets_stays_dirty() {
-        let mut values = one_function();
-        let local = values.local(5, false);
-        let sum = values.produced(F64, 10);
-        values.flow(sum, local);
-        let read = values.joint();
-        values.place(read, 20);
-        values.flow(local, read);
-        values.demand(read, None);
-        assert_eq!(values.solve(), [[Canon { at: 20, lanes: Lanes::F64 }]]);
+        assert_eq!(sum_read_from_a_local(false, None), [Canon { at: 20, lanes: Lanes::F64 }]);
     }
 
     #[test]
     fn a_local_that_also_holds_exact_bits_is_kept_exact() {
-        let mut values = one_function();
-        let local = values.local(5, true);
-        let sum = values.produced(F64, 10);
-        values.flow(sum, local);
-        let read = values.joint();
-        values.place(read, 20);
-        values.flow(local, read);
-        values.demand(read, None);
-        assert_eq!(values.solve(), [[Canon { at: 10, lanes: Lanes::F64 }]]);
+        assert_eq!(sum_read_from_a_local(true, None), [Canon { at: 10, lanes: Lanes::F64 }]);
     }
 
     #[test]
     fn what_nobody_sees_stays() {
-        let mut values = one_function();
-        let local = values.local(5, true);
-        let sum = values.produced(F64, 10);
-        values.flow(sum, local);
-        let read = values.joint();
-        values.place(read, 20);
-        values.flow(local, read);
-        values.demand(read, Some(Lanes::F64));
-        assert_eq!(values.solve(), [[]]);
+        assert_eq!(sum_read_from_a_local(true, Some(Lanes::F64)), []);
     }
 
     #[test]
