@@ -422,6 +422,15 @@ impl Router {
         }
     }
 
+    /// A verdict may have been lost with the connection before this one.
+    fn ask_for_verdicts(&mut self) {
+        let answered = self.tasks.iter().filter(|(_, entry)| entry.remote == Remote::Answered);
+        for number in answered.map(|(number, _)| *number) {
+            let message = ClientToServer::QueryVerdict { number };
+            self.outputs.push_back(Output::Send { message, payload: Bytes::new() });
+        }
+    }
+
     fn server(&mut self, now: Instant, message: ServerToClient, payload: Bytes) {
         match message {
             ServerToClient::SessionOpened { budget, .. } => {
@@ -430,6 +439,7 @@ impl Router {
                 for blob in self.blobs.keys().copied().collect::<Vec<_>>() {
                     self.offer(blob);
                 }
+                self.ask_for_verdicts();
                 self.place_waiting(now);
             }
             ServerToClient::SessionRefused { code, message } => {

@@ -88,6 +88,7 @@ fn name(output: &Output) -> String {
             format!("submit {number} {deadline_ms}")
         }
         Output::Send { message: ClientToServer::Cancel { number }, .. } => format!("cancel {number}"),
+        Output::Send { message: ClientToServer::QueryVerdict { number }, .. } => format!("verdict {number}?"),
         Output::Send { message, .. } => format!("send {message:?}"),
         Output::Upload(_) => "upload".to_owned(),
         Output::RunLocal { number, .. } => format!("run {number}"),
@@ -283,6 +284,21 @@ fn a_lost_connection_moves_tasks_here_and_back() {
     b.give(Input::Connected);
     assert_eq!(b.opened(), ["event ready", "submit 1 100"]);
     assert_eq!(b.result(1, b"x", true), ["event agreed x", "stop 1"]);
+}
+
+#[test]
+fn a_verdict_lost_with_a_connection_is_asked_for() {
+    let mut b = Bench::online(true);
+    b.submit(1);
+    b.submit(2);
+    b.result(1, b"x", false);
+    b.result(2, b"y", false);
+    let verdict = Verdict::Confirmed { cost: cost(), basis: Basis::Quorum };
+    b.verdict(2, verdict, b"");
+    assert_eq!(b.give(Input::Disconnected { reason: "gone".to_owned() }), ["event offline"]);
+    b.give(Input::Connected);
+    assert_eq!(b.opened(), ["event ready", "verdict 1?"]);
+    assert_eq!(b.verdict(1, verdict, b""), [CHARGED, "last event confirmed"]);
 }
 
 #[test]

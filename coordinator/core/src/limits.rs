@@ -72,6 +72,11 @@ pub struct Limits {
     pub outbox_messages: usize,
     /// Bytes of outputs kept for a client that may come back.
     pub outbox_bytes: usize,
+    /// Verdicts of a session that are told again when asked for, about 100 bytes each: what is on its way when a connection
+    /// breaks.
+    pub verdicts: usize,
+    /// Bytes of right outputs in those verdicts, which only a revoked answer has.
+    pub verdict_bytes: usize,
 }
 
 impl Default for Limits {
@@ -109,6 +114,8 @@ impl Default for Limits {
             penalties: 65_536,
             outbox_messages: 256,
             outbox_bytes: 4 << 20,
+            verdicts: 64,
+            verdict_bytes: 64 << 10,
         }
     }
 }

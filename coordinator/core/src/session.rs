@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use p2c2r_protocol::Credits;
-use p2c2r_protocol::message::ServerToClient;
+use p2c2r_protocol::message::{ServerToClient, Verdict};
 use p2c2r_signing::{AccountId, SessionId};
 
 use crate::io::{ConnId, Millis};
-use crate::limits::Limits;
 use crate::numbers::Numbers;
 use crate::record::Snapshot;
 
@@ -42,7 +41,9 @@ pub(crate) struct Session {
     pub(crate) recovering_until: Millis,
     /// When it ends if its client does not come back.
     pub(crate) expires: Option<Millis>,
-    pub(crate) outbox: Outbox,
+    pub(crate) outbox: Kept<ServerToClient>,
+    /// The newest verdicts, by task number.
+    pub(crate) verdicts: Kept<(u64, Verdict)>,
 }
 
 /// Where a session is in its life.
@@ -56,10 +57,9 @@ pub(crate) enum SessionState {
     Closing,
 }
 
-/// Messages for a client that is away.
-#[derive(Default)]
-pub(crate) struct Outbox {
-    messages: VecDeque<(ServerToClient, Bytes)>,
+/// The newest of what a session was told, with payloads, within bounds.
+pub(crate) struct Kept<T> {
+    items: VecDeque<(T, Bytes)>,
     bytes: usize,
 }
 
@@ -79,7 +79,8 @@ impl Session {
             restored_at: None,
             recovering_until: Millis(0),
             expires: None,
-            outbox: Outbox::default(),
+            outbox: Kept::default(),
+            verdicts: Kept::default(),
         }
     }
 
@@ -162,21 +163,32 @@ impl Sessions {
     }
 }
 
-impl Outbox {
-    /// Keeps a message; the oldest go past the bounds.
-    pub(crate) fn push(&mut self, message: ServerToClient, payload: Bytes, limits: &Limits) {
+impl<T> Kept<T> {
+    /// Keeps one more; the oldest go past the bounds.
+    pub(crate) fn push(&mut self, item: T, payload: Bytes, most: usize, most_bytes: usize) {
         self.bytes += payload.len();
-        self.messages.push_back((message, payload));
-        while self.messages.len() > limits.outbox_messages || self.bytes > limits.outbox_bytes {
-            let Some((_, dropped)) = self.messages.pop_front() else { break };
+        self.items.push_back((item, payload));
+        while self.items.len() > most || self.bytes > most_bytes {
+            let Some((_, dropped)) = self.items.pop_front() else { break };
             self.bytes -= dropped.len();
         }
     }
 
-    /// All messages, oldest first.
-    pub(crate) fn take(&mut self) -> VecDeque<(ServerToClient, Bytes)> {
+    /// All of it, oldest first; nothing is kept.
+    pub(crate) fn take(&mut self) -> VecDeque<(T, Bytes)> {
         self.bytes = 0;
-        std::mem::take(&mut self.messages)
+        std::mem::take(&mut self.items)
+    }
+
+    /// The newest that `is` meant.
+    pub(crate) fn newest(&self, is: impl Fn(&T) -> bool) -> Option<&(T, Bytes)> {
+        self.items.iter().rev().find(|(item, _)| is(item))
+    }
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { items: VecDeque::new(), bytes: 0 }
     }
 }
 
@@ -185,13 +197,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_outbox_keeps_the_newest_within_its_bounds() {
-        let limits = Limits { outbox_messages: 3, outbox_bytes: 10, ..Limits::default() };
-        let mut outbox = Outbox::default();
-        for bytes in [4usize, 4, 4, 1, 1] {
-            outbox.push(ServerToClient::Draining, Bytes::from(vec![0; bytes]), &limits);
+    fn the_newest_are_kept_within_the_bounds() {
+        let mut kept = Kept::default();
+        for (number, bytes) in [4usize, 4, 4, 1, 1].into_iter().enumerate() {
+            kept.push(number, Bytes::from(vec![0; bytes]), 3, 10);
         }
-        assert_eq!(outbox.take().iter().map(|(_, p)| p.len()).collect::<Vec<_>>(), [4, 1, 1]);
-        assert_eq!(outbox.bytes, 0);
+        assert!(kept.newest(|number| *number == 1).is_none());
+        assert_eq!(kept.newest(|number| *number == 3).map(|(_, payload)| payload.len()), Some(1));
+        assert_eq!(kept.take().iter().map(|(_, payload)| payload.len()).collect::<Vec<_>>(), [4, 1, 1]);
+        assert_eq!(kept.bytes, 0);
     }
 }

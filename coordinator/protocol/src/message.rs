@@ -10,8 +10,8 @@ use p2c2r_signing::{
 use crate::money::Credits;
 
 /// Version of the wire spoken here. The enum of handshake messages never changes shape.
-/// 2: verdicts say what they rest on; [`ServerToClient::TaskWithdrawn`].
-pub const WIRE_VERSION: u16 = 2;
+/// 2: verdicts say what they rest on; [`ServerToClient::TaskWithdrawn`]. 3: [`ClientToServer::QueryVerdict`].
+pub const WIRE_VERSION: u16 = 3;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,6 +161,12 @@ pub enum ClientToServer {
     },
     /// Gives up on a task. Work already done may still be charged.
     Cancel {
+        /// The task's number.
+        number: u64,
+    },
+    /// Asks for the verdict on a task that was answered, should it have been lost with a connection: it comes again if it is
+    /// still known, and is yet to come if the task still runs.
+    QueryVerdict {
         /// The task's number.
         number: u64,
     },

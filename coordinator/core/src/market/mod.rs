@@ -214,6 +214,7 @@ impl Market {
                 self.submit(conn, session, submission);
             }
             ClientToServer::Cancel { number } => self.cancel(session, number),
+            ClientToServer::QueryVerdict { number } => self.query_verdict(session, number),
             ClientToServer::PutBlob { .. } | ClientToServer::Fetch(_) => {
                 self.close(conn, Refusal::Protocol, "blobs and fetches are not the market's".to_owned());
             }
@@ -301,7 +302,10 @@ impl Market {
         let Some(session) = self.sessions.get_mut(session) else { return };
         match session.conn {
             Some(conn) => self.out.push_back(Output::ToClient { conn, message, payload }),
-            None => session.outbox.push(message, payload, &self.config.limits),
+            None => {
+                let limits = &self.config.limits;
+                session.outbox.push(message, payload, limits.outbox_messages, limits.outbox_bytes);
+            }
         }
     }
 }

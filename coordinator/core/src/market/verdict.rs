@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{Refusal, ServerToClient, ServerToPeer, Verdict};
-use p2c2r_signing::Vote;
+use p2c2r_signing::{SessionId, Vote};
 
 use super::Market;
 use super::submit::price;
@@ -49,9 +49,27 @@ impl Market {
                 (Verdict::Confirmed { cost, basis }, Bytes::new())
             }
         };
-        self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
+        self.tell_verdict(session, number, verdict, payload);
         self.doubt(key, vote, basis);
         self.decided(key);
+    }
+
+    fn tell_verdict(&mut self, session: SessionId, number: u64, verdict: Verdict, payload: Bytes) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            let limits = &self.config.limits;
+            session.verdicts.push((number, verdict), payload.clone(), limits.verdicts, limits.verdict_bytes);
+        }
+        self.tell_session(session, ServerToClient::TaskVerdict { number, verdict }, payload);
+    }
+
+    /// A client that lost its connection asks what became of a task. While it runs its verdict is yet to come, and one that is
+    /// not known any more is not made up.
+    pub(super) fn query_verdict(&mut self, session: Option<SessionId>, number: u64) {
+        let Some((id, session)) = session.and_then(|id| Some((id, self.sessions.get(id)?))) else { return };
+        if let Some(&((_, verdict), ref payload)) = session.verdicts.newest(|(told, _)| *told == number) {
+            let payload = payload.clone();
+            self.tell_session(id, ServerToClient::TaskVerdict { number, verdict }, payload);
+        }
     }
 
     /// Whoever voted otherwise gets nothing more to spoil until its standing is settled.
@@ -106,8 +124,7 @@ impl Market {
             task.phase = Phase::Unverified;
         }
         self.stats.tasks_unverified += 1;
-        let message = ServerToClient::TaskVerdict { number, verdict: Verdict::Unverified { code } };
-        self.tell_session(session, message, Bytes::new());
+        self.tell_verdict(session, number, Verdict::Unverified { code }, Bytes::new());
         if voted {
             if let Some(session) = self.sessions.get_mut(session) {
                 session.unreserve(reserve);

@@ -125,6 +125,36 @@ fn a_client_that_comes_back_finds_its_session_and_what_it_missed() {
 }
 
 #[test]
+fn a_verdict_that_was_lost_is_told_again_when_asked_for() {
+    let most = MarketConfig::default().limits.verdicts as u64;
+    let mut desk = Desk::new(plain());
+    desk.peer(2, 4);
+    let client = desk.client(1, 0, 900_000);
+    let ask = |desk: &mut Desk, number| {
+        desk.heard();
+        desk.client_says(client, ClientToServer::QueryVerdict { number });
+        desk.heard()
+    };
+    assert_eq!(ask(&mut desk, 0), [], "nobody submitted it");
+    for number in 0..=most {
+        desk.client_says(client, submit(number, 1));
+        assert_eq!(ask(&mut desk, number), [], "it runs");
+        let (conn, job) = desk.jobs().remove(0);
+        desk.answer(conn, &job, &job.truth());
+        let told = desk.heard();
+        let [ServerToClient::TaskResult { .. }, verdict @ ServerToClient::TaskVerdict { .. }] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(ask(&mut desk, number), [verdict.clone()], "before its settlement");
+        desk.wait(2_000);
+        assert_eq!(ask(&mut desk, number), [verdict.clone()], "and after it");
+    }
+    assert_eq!(ask(&mut desk, 0), [], "as many as are kept came after it");
+    desk.client_says(client, ClientToServer::CloseSession);
+    assert_eq!(ask(&mut desk, most), [], "there is no session");
+}
+
+#[test]
 fn a_session_nobody_comes_back_for_expires() {
     let config = MarketConfig { hold_grace_ms: 5_000, ..plain() };
     let mut desk = Desk::new(config);

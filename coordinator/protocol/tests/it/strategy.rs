@@ -150,6 +150,7 @@ pub(crate) fn client_to_server() -> impl Strategy<Value = ClientToServer> {
         module().prop_map(|module| ClientToServer::QueryKernel { module }),
         submit,
         any::<u64>().prop_map(|number| ClientToServer::Cancel { number }),
+        any::<u64>().prop_map(|number| ClientToServer::QueryVerdict { number }),
         (blob(), any::<u64>(), any::<u64>()).prop_map(|(blob, total_bytes, offset)| ClientToServer::PutBlob {
             blob,
             total_bytes,
