@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds P2C2R and runs a whole network on this machine: coordinator, three peers, a client, then a lying peer.
+# Builds P2C2R and runs a whole network on this machine: coordinator, three peers, a client, then a lying peer, then no network.
 # Arguments go to the demo: --json FILE, --keep, --quick, --attack NAME, --port N, --help.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use p2c2r_signing::PublicKey;
+use p2c2r_signing::{Digest, PublicKey};
 
 /// What the demo client writes when it is done.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct TaskRecord {
     pub verdict_ms: Option<f64>,
     /// How it ended.
     pub end: TaskEnd,
+    /// Digest of the right answer, as far as one came.
+    pub output: Option<Digest>,
 }
 
 /// How a task ended, as the client saw it.
@@ -68,6 +70,8 @@ pub struct Figures {
     pub tasks_confirmed: u64,
     /// Tasks whose first answer was replaced.
     pub tasks_revoked: u64,
+    /// Tasks run by the client without a network, with the network's bytes.
+    pub tasks_local: u64,
     /// Submit to first answer.
     pub latency_ms: Latency,
     /// Every peer.

@@ -1,5 +1,6 @@
 //! Runs a whole P2C2R network on this machine and audits it: coordinator, three peers and a client as processes of
-//! their own, over TLS; in the second act one peer is replaced by a liar. Exit code 0 only if everything held.
+//! their own, over TLS; in the second act one peer is replaced by a liar, in the third the client has no network. Exit code
+//! 0 only if everything held.
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 
 use std::cell::RefCell;
@@ -123,7 +124,7 @@ impl<'a> Demo<'a> {
         Ok(Self { args, network, client_key, peers: RefCell::default() })
     }
 
-    /// Both acts, then the audit.
+    /// Three acts, then the audit.
     fn play(&self) -> Result<()> {
         let size = if self.args.quick { Size::Quick } else { Size::Full };
         let mut peers = self.peers.borrow_mut();
@@ -145,6 +146,9 @@ impl<'a> Demo<'a> {
         self.network.wait_ready(&mut peers)?;
         let second = self.client("act-2", size, 2, &mut peers)?;
 
+        step("act 3: the game is offline and runs the same kernels itself");
+        let third = self.client("act-3", size, 3, &mut peers)?;
+
         step("auditing the books");
         let records: Vec<TaskRecord> = first.tasks.into_iter().chain(second.tasks).collect();
         let paid_for = records.iter().filter(|task| task.cost_nano_usd > 0).count() as u64;
@@ -155,16 +159,18 @@ impl<'a> Demo<'a> {
             || self.network.admin.report().ok().filter(|report| report.settlements.tasks >= paid_for),
         )?;
         let executions = self.network.admin.settlements()?;
-        let figures = figures(&records, first.image, &report, &executions, &names);
+        let figures = figures(&records, &third.tasks, first.image, &report, &executions, &names);
         print_tables(&records, &figures, &executions);
         self.write(&figures)?;
         check(&records, &figures, &report, &executions, &liars)?;
+        check_offline(&records, &third.tasks)?;
         println!(
             "\nledger balanced: client {} = peers {} + platform {} nano-USD",
             figures.client_spent_nano_usd,
             figures.peers.iter().map(|peer| peer.earned_nano_usd).sum::<u64>(),
             figures.platform_nano_usd
         );
+        println!("offline: {} tasks, free and with the network's bytes", figures.tasks_local);
         if let Some(image) = &figures.image {
             println!("picture: {image}");
         }
@@ -223,12 +229,13 @@ impl<'a> Demo<'a> {
 
 fn figures(
     records: &[TaskRecord],
+    offline: &[TaskRecord],
     image: Option<String>,
     report: &Report,
     executions: &[SettledExecution],
     names: &[(String, PublicKey)],
 ) -> Figures {
-    let count = |end: TaskEnd| records.iter().filter(|task| task.end == end).count() as u64;
+    let count = |end: TaskEnd| records.iter().chain(offline).filter(|task| task.end == end).count() as u64;
     let spent: u64 = records.iter().map(|task| task.cost_nano_usd).sum();
     let peers = names.iter().map(|(name, key)| {
         let found = report.peers.iter().find(|peer| peer.id == *key);
@@ -250,6 +257,7 @@ fn figures(
         tasks_submitted: records.len() as u64,
         tasks_confirmed: count(TaskEnd::Confirmed),
         tasks_revoked: count(TaskEnd::Revoked),
+        tasks_local: count(TaskEnd::Local),
         latency_ms: latency(records),
         peers,
         platform_nano_usd: report.platform_nano_usd,
@@ -290,6 +298,24 @@ fn check(
     }
     if figures.image.is_none() {
         bail!("no picture was made");
+    }
+    Ok(())
+}
+
+/// Without a network a game gets, for nothing, the bytes that the network sold it.
+fn check_offline(network: &[TaskRecord], offline: &[TaskRecord]) -> Result<()> {
+    ensure!(!offline.is_empty(), "nothing ran offline");
+    for kernel in workload::KERNELS {
+        let of = |task: &&TaskRecord| task.kernel == kernel.name;
+        for (number, (here, there)) in offline.iter().filter(of).zip(network.iter().filter(of)).enumerate() {
+            ensure!(here.end == TaskEnd::Local, "{} task {number} ended offline as {:?}", kernel.name, here.end);
+            ensure!(here.cost_nano_usd == 0, "{} task {number} cost something offline", kernel.name);
+            ensure!(
+                here.output.is_some() && here.output == there.output,
+                "{} task {number} has other bytes offline than on the network",
+                kernel.name
+            );
+        }
     }
     Ok(())
 }

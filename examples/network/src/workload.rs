@@ -133,13 +133,16 @@ impl Size {
     }
 }
 
-/// The tasks of act 1 (all kernels, with the picture) or act 2 (no picture).
+/// The tasks of act 1 (all kernels, with the picture), act 2 (no picture) or act 3 (the first few of act 2).
 ///
 /// # Errors
 /// If `mesh` exists but is no mesh.
 pub fn items(size: Size, act: u8, mesh: Option<&Path>) -> Result<Work> {
     let amounts = size.amounts();
     let mut kinds = vec![npc(&amounts)?, physics(&amounts)?];
+    if act == 3 {
+        kinds.iter_mut().for_each(|items| items.truncate(items.len().div_ceil(4)));
+    }
     let mut picture = None;
     if act == 1 {
         kinds.push(strips(&amounts, mesh)?);
@@ -237,5 +240,17 @@ mod tests {
     fn act_two_has_no_picture() {
         let work = items(Size::Quick, 2, None).expect("nothing to read");
         assert!(work.picture.is_none() && work.items.iter().all(|item| item.kernel != RAYTRACE));
+    }
+
+    #[test]
+    fn act_three_asks_for_what_was_asked_before() {
+        let of = |act, kernel| {
+            let work = items(Size::Quick, act, None).expect("nothing to read");
+            work.items.into_iter().filter(|item| item.kernel == kernel).map(|item| item.input).collect::<Vec<_>>()
+        };
+        for kernel in ["npc", "physics"] {
+            let (before, again) = (of(2, kernel), of(3, kernel));
+            assert!(!again.is_empty() && before.starts_with(&again), "{kernel}");
+        }
     }
 }

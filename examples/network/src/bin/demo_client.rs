@@ -15,7 +15,7 @@ use p2c2r_client::{Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Pr
 use p2c2r_example_network::figures::{ClientRecord, Progress, TaskEnd, TaskRecord};
 use p2c2r_example_network::network::session_opened;
 use p2c2r_example_network::workload::{self, Item, Picture, Size};
-use p2c2r_signing::{BlobId, PublicKey, SecretKey, TrustedKeys};
+use p2c2r_signing::{BlobId, Digest, PublicKey, SecretKey, TrustedKeys};
 
 /// Tasks under way at once: two executions each, so four for each of three peers.
 const IN_FLIGHT: usize = 6;
@@ -46,7 +46,7 @@ struct Args {
     /// How much work.
     #[arg(long)]
     size: Size,
-    /// 1 traces the picture too.
+    /// 1 traces the picture too, 3 has no network.
     #[arg(long)]
     act: u8,
     /// Where the record goes.
@@ -62,12 +62,16 @@ fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let ca = std::fs::read(&args.ca).with_context(|| format!("reading {}", args.ca.display()))?;
     let trust = PublicKey::from_pem(&std::fs::read_to_string(&args.trust)?)?;
-    // Everything shall run on the network here: the demo is about the network.
     let config = ClientConfig::new(&args.coordinator, ca, SecretKey::load(&args.key)?)
-        .budget(Credits::from_nano_usd(workload::SESSION_NANO_USD))
-        .local(LocalPolicy::Off);
-    let client = Client::start(config)?;
-    session_opened(&client, PATIENCE)?;
+        .budget(Credits::from_nano_usd(workload::SESSION_NANO_USD));
+    let client = if args.act == 3 {
+        Client::start(config.enabled(false))?
+    } else {
+        // Everything shall run on the network here, or the demo would show less than it says.
+        let client = Client::start(config.local(LocalPolicy::Off))?;
+        session_opened(&client, PATIENCE)?;
+        client
+    };
     let mut game = Game::new(client);
     game.load_kernels(&args, &TrustedKeys::new([trust])?)?;
 
@@ -151,6 +155,7 @@ impl Game {
             latency_ms: 0.0,
             verdict_ms: None,
             end: TaskEnd::Failed,
+            output: None,
         });
         self.progress.submitted += 1;
         Ok(())
@@ -186,6 +191,7 @@ impl Game {
                 );
                 record.latency_ms = result.latency.as_secs_f64() * 1e3;
                 record.units = result.units;
+                record.output = Some(Digest::of(&result.output));
                 if result.provenance == Provenance::Local {
                     record.end = TaskEnd::Local;
                 }
@@ -202,6 +208,7 @@ impl Game {
                 record.verdict_ms = Some(after.as_secs_f64() * 1e3);
                 record.units = units;
                 record.end = TaskEnd::Revoked;
+                record.output = Some(Digest::of(&output));
                 self.outputs.insert(index, output);
             }
             Event::Unverified { code, .. } => {

@@ -30,7 +30,7 @@ fn the_demo_verifies_pays_and_catches_the_liar() {
     let number = |value: &Value| value.as_u64().unwrap();
     let ended = number(&figures["tasks_confirmed"]) + number(&figures["tasks_revoked"]);
     assert_eq!(number(&figures["tasks_submitted"]), ended, "{shown}");
-    assert!(ended > 0);
+    assert!(ended > 0 && number(&figures["tasks_local"]) > 0);
     assert_eq!(figures["ledger_balanced"], true);
     let peers = figures["peers"].as_array().unwrap();
     assert_eq!(peers.len(), 4);
