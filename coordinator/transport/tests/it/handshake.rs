@@ -2,7 +2,7 @@
 
 use futures_util::SinkExt;
 use p2c2r_protocol::frame;
-use p2c2r_protocol::message::{Door, Knock, Refusal, Role};
+use p2c2r_protocol::message::{Door, Knock, Refusal, Role, WIRE_VERSION};
 use p2c2r_signing::SecretKey;
 use p2c2r_transport::{AcceptError, ClientSide, ConnectError, Decline, PeerSide, Phase, connect};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -81,8 +81,8 @@ async fn a_proof_for_another_server_key_or_role_is_no_proof() {
         let error = against(|io| async move {
             let (key, other) = (SecretKey::generate(), SecretKey::generate());
             let mut raw = Raw::new(io).await;
-            raw.say(&hello(&key, vec![7, 2])).await;
-            let Door::Challenge { version: 2, nonce } = raw.hear().await else { panic!("expected a challenge") };
+            raw.say(&hello(&key, vec![7, WIRE_VERSION])).await;
+            let Door::Challenge { version: WIRE_VERSION, nonce } = raw.hear().await else { panic!("expected a challenge") };
             let message = p2c2r_signing::Challenge { role: proof_role, nonce, server }.message();
             let signer = if own_key { &key } else { &other };
             raw.say(&Knock::Proof { signature: signer.sign(&message).to_vec() }).await;
