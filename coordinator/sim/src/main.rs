@@ -116,8 +116,8 @@ fn play(args: &Args, attack: Attack, attackers_permille: u32) -> Vec<Report> {
     let mut reports = vec![run(&settings)];
     if !args.only_trust {
         reports.push(run(&Settings { rule: Rule::TwoOfTwo, ..settings }));
-        reports.push(models::run(Model::TwoOfThree, &settings));
-        reports.push(models::run(Model::Adaptive, &settings));
+        reports
+            .extend([Model::TwoOfThree, Model::Adaptive, Model::Weighted].map(|model| models::run(model, &settings)));
     }
     reports
 }

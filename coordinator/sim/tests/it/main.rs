@@ -102,6 +102,14 @@ fn boincs_rule_lets_a_cheat_that_knows_it_live() {
     assert!(theirs.attacker_margin_percent > 50, "{theirs:?}");
 }
 
+#[test]
+fn iexecs_weights_cost_more_and_let_a_veteran_lie_alone() {
+    let settings = settings(Attack::Strategic, 100, 1_000);
+    let (theirs, ours) = (models::run(Model::Weighted, &settings), run(&settings));
+    assert!(theirs.executions_per_1000_tasks > ours.executions_per_1000_tasks, "{theirs:?} {ours:?}");
+    assert!(theirs.wrong_kept_ppm > 10 * ours.wrong_kept_ppm.max(1), "{theirs:?} {ours:?}");
+}
+
 /// Peers that differ, stragglers, and executions that never end.
 fn mixed(hedging: bool, work_percent: u64) -> Settings {
     Settings { peers: 60, speeds: Speeds::Mixed, hedging, work_percent, ..settings(Attack::None, 0, 400) }

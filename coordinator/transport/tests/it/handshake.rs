@@ -82,7 +82,9 @@ async fn a_proof_for_another_server_key_or_role_is_no_proof() {
             let (key, other) = (SecretKey::generate(), SecretKey::generate());
             let mut raw = Raw::new(io).await;
             raw.say(&hello(&key, vec![7, WIRE_VERSION])).await;
-            let Door::Challenge { version: WIRE_VERSION, nonce } = raw.hear().await else { panic!("expected a challenge") };
+            let Door::Challenge { version: WIRE_VERSION, nonce } = raw.hear().await else {
+                panic!("expected a challenge")
+            };
             let message = p2c2r_signing::Challenge { role: proof_role, nonce, server }.message();
             let signer = if own_key { &key } else { &other };
             raw.say(&Knock::Proof { signature: signer.sign(&message).to_vec() }).await;
