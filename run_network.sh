@@ -5,12 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 case " $* " in *" --help "* | *" -h "*)
-    echo "usage: ./run_network.sh [--json FILE] [--keep] [--quick] [--attack NAME [--tasks N]] [--port N] [--dir DIR]"
+    echo "usage: ./run_network.sh [--json FILE] [--keep] [--quick] [--attack NAME [--tasks N] | --split] [--port N] [--dir DIR]"
     echo "  --json FILE  write the figures to FILE"
     echo "  --keep       leave the network running until Ctrl-C"
     echo "  --quick      a smaller workload"
     echo "  --attack NAME  many small tasks among four honest and two cheating peers instead: liar, lazy, sleeper, strategic,"
     echo "                 copier, sybil, ring, bit-flipper, slow-loris or hoarder; --tasks N of them (default: 3000)"
+    echo "  --split      frames of the path tracer cut over one, two and four peers instead, and how much sooner they are there"
     echo "  --port N     the coordinator's port (default: a free one)"
     echo "  --dir DIR    keys, stores, logs and picture (default: target/network; emptied first)"
     exit 0

@@ -2,7 +2,7 @@
 //! starts the processes and audits the books, `demo-client` is a game's stand-in, `cheat-peer` is a peer that cheats.
 //!
 //! Reading order: [`workload`] (what the client asks for), [`figures`] (what is reported), [`network`] (keys,
-//! coordinator and peers), [`attack`] (what cheating comes to), [`admin`] (the operator's side), [`audit`] (the books, computed a second time), [`processes`].
+//! coordinator and peers), [`attack`] (what cheating comes to), [`split`] (what cutting a frame brings), [`admin`] (the operator's side), [`audit`] (the books, computed a second time), [`processes`].
 
 pub mod admin;
 pub mod attack;
@@ -10,4 +10,5 @@ pub mod audit;
 pub mod figures;
 pub mod network;
 pub mod processes;
+pub mod split;
 pub mod workload;

@@ -23,6 +23,7 @@ use p2c2r_example_network::audit;
 use p2c2r_example_network::figures::{ClientRecord, Figures, Latency, PeerLine, Progress, TaskEnd, TaskRecord};
 use p2c2r_example_network::network::{Network, Options, Peer, START, UnsignedKernel, strings, utf8};
 use p2c2r_example_network::processes::wait_for;
+use p2c2r_example_network::split::{self, Run};
 use p2c2r_example_network::workload::{self, Size};
 use p2c2r_signing::PublicKey;
 
@@ -62,6 +63,9 @@ struct Args {
     /// Tasks under the attack.
     #[arg(long, default_value_t = 3000, requires = "attack")]
     tasks: u64,
+    /// Instead of the demo, render frames cut over ever more peers.
+    #[arg(long, conflicts_with = "attack")]
+    split: bool,
     /// Leave the network running until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -72,6 +76,7 @@ fn main() -> Result<()> {
     let demo = Demo::start(&args)?;
     let held = match args.attack {
         Some(attack) => demo.under(attack),
+        None if args.split => demo.split(),
         None => demo.play(),
     };
     if let Err(error) = &held {
@@ -126,7 +131,7 @@ impl<'a> Demo<'a> {
 
     /// Three acts, then the audit.
     fn play(&self) -> Result<()> {
-        let size = if self.args.quick { Size::Quick } else { Size::Full };
+        let size = self.size();
         let mut peers = self.peers.borrow_mut();
         step("act 1: three honest peers");
         for name in ["peer-1", "peer-2", "peer-3"] {
@@ -188,6 +193,23 @@ impl<'a> Demo<'a> {
         align(&mut lines);
         println!("{lines}");
         self.write(&figures)
+    }
+
+    /// Frames cut over ever more peers instead.
+    fn split(&self) -> Result<()> {
+        step("frames cut over one peer and more");
+        let figures = split::run(&self.network, &self.client_key, self.size())?;
+        let mut lines = table(&Run::HEAD);
+        for run in &figures.runs {
+            lines.add_row(run.line());
+        }
+        align(&mut lines);
+        println!("{lines}\nall peers share this machine's {} cores: no speed-up is larger", figures.cores);
+        self.write(&figures)
+    }
+
+    fn size(&self) -> Size {
+        if self.args.quick { Size::Quick } else { Size::Full }
     }
 
     fn write(&self, figures: &impl Serialize) -> Result<()> {

@@ -4,6 +4,7 @@
 mod attack;
 mod demo;
 mod kernels;
+mod split;
 
 use std::path::{Path, PathBuf};
 
