@@ -53,7 +53,7 @@ fn class(path: Path, n: u64) -> OfferedClass {
 }
 
 fn manifest(shaders: bool) -> Manifest {
-    let gpu = r#", "gpu": {"buffers": 1, "buffer_bytes": 64, "dispatches": 1, "workgroups": 1, "cpu_path": true}"#;
+    let gpu = r#", "result_class": "device", "gpu": {"buffers": 1, "buffer_bytes": 64, "dispatches": 1, "workgroups": 1, "cpu_path": true}"#;
     let json = format!(
         r#"{{"name": "bench", "version": "1.0.0", "abi": 1, "publisher": "Bench", "unit": "unit",
             "limits": {{"units": 4096, "input_bytes": 4096, "output_bytes": 4096}}{}}}"#,
