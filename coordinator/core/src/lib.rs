@@ -62,9 +62,10 @@
 //! to find its money. Results that come later are paid if the hold still has it. A hold nobody comes back for expires
 //! after [`MarketConfig::hold_grace_ms`].
 //!
-//! What is withheld stays withheld: its sum per owner is a balance. Which answers it was for, and how far a peer was
-//! trusted, is not durable: after a restart every peer is on probation again, and of a lie found then the answers from
-//! before are neither withdrawn nor paid back (their pay is forfeited to the platform). Wrong votes are durable.
+//! What is withheld stays withheld: its sum per owner is a balance. Which answers it was for is read from the last settlements
+//! ([`record::RECENT_SETTLEMENTS`]) as far as their sessions are still open; with a lie found after a restart those are withdrawn and paid
+//! back, and all other pay from before is forfeited to the platform. Wrong votes and how far a peer is trusted are durable,
+//! with the settlement that changed them.
 //!
 //! What is not remembered: provisional answers (a client that comes back may never hear of a task again and must run it
 //! itself), and that a task was given up without a vote within the last second; if all its peers send results after the

@@ -5,6 +5,7 @@ use p2c2r_protocol::message::Standing;
 use p2c2r_signing::{AccountId, AttemptNonce, Digest, Manifest, ModuleId, PublicKey, Seal, SessionId, TaskId};
 
 use crate::io::{CommitId, Millis};
+use crate::trust::Known;
 
 /// Batches in [`Snapshot::recent`]: as many as a peer may leave unacknowledged. A peer that comes back later than that
 /// after a restart is told that its attempt is void even if it was paid; its account's figures are right.
@@ -41,6 +42,8 @@ pub enum Record {
     Peer(PeerRecord),
     /// A kernel is held to be at fault, or no longer.
     Suspicion(SuspicionRecord),
+    /// How far a peer is trusted with a kernel. Its [`PeerRecord`] comes before it.
+    Trust(TrustRecord),
 }
 
 /// A registered kernel.
@@ -235,6 +238,17 @@ pub enum Cause {
     },
 }
 
+/// How far a peer is trusted with a kernel. A lie is in the same commit as the settlement that says so: no crash comes between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustRecord {
+    /// Which peer.
+    pub peer: PublicKey,
+    /// With which kernel.
+    pub module: ModuleId,
+    /// What is known; `None` once that is forgotten, and the peer a newcomer to the kernel.
+    pub known: Option<Known>,
+}
+
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -275,6 +289,8 @@ pub struct Snapshot {
     pub peers: Vec<PeerRecord>,
     /// Kernels held to be at fault.
     pub suspicions: Vec<SuspicionRecord>,
+    /// How far peers are trusted, as far as that is known.
+    pub trust: Vec<TrustRecord>,
 }
 
 /// Domain of the journal's chain.

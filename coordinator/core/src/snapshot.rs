@@ -9,7 +9,7 @@ impl Snapshot {
     /// over all its commits; it may keep its tables as it likes.
     ///
     /// Lists come out sorted by what they are looked up by (accounts, kernels, balances, holds, settled numbers,
-    /// deposits, peers, suspicions), so two equal states are equal snapshots.
+    /// deposits, peers, suspicions, trust), so two equal states are equal snapshots.
     pub fn apply(&mut self, commit: &Commit) {
         if self.last_commit.is_some_and(|last| commit.id <= last) {
             return;
@@ -60,6 +60,8 @@ impl Snapshot {
             Record::Peer(peer) => upsert(&mut self.peers, peer.clone(), |p| p.key),
             Record::Suspicion(suspicion) if suspicion.open => upsert(&mut self.suspicions, *suspicion, |s| s.module),
             Record::Suspicion(suspicion) => self.suspicions.retain(|s| s.module != suspicion.module),
+            Record::Trust(trust) if trust.known.is_some() => upsert(&mut self.trust, *trust, |t| (t.peer, t.module)),
+            Record::Trust(trust) => self.trust.retain(|t| (t.peer, t.module) != (trust.peer, trust.module)),
         }
     }
 

@@ -10,8 +10,13 @@
 //! comparisons. A peer that waits for the floor and lies from then on is not found by its posterior but by the floor: after
 //! `1 / floor` lies in the mean. That this does not pay is the business of the pay held back, see
 //! [`TrustConfig::held_tasks`].
+//!
+//! Posteriors are durable: a commit that settles votes says what is known of their peers since
+//! ([`TrustRecord`](crate::record::TrustRecord)), and [`TRUST_KEPT_MS`] when that is forgotten.
 
 pub use p2c2r_protocol::message::Basis;
+
+use crate::io::Millis;
 
 /// What an operator decides about trust. Shares are in parts per million.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +102,28 @@ pub const DECAY: u32 = 256;
 /// Weight of one vote: fixed point, so that the decay is exact integer arithmetic. At most `DECAY` votes of it: 2^16.
 const VOTE: u32 = 256;
 
+/// Milliseconds after which what is known of a peer and a kernel is forgotten if no vote was compared since: 90 days. Who has that
+/// kernel again then is a newcomer to it, at the price of [`TrustConfig::probation`] checks; a key that was sold or stolen meanwhile
+/// brings no trust with it, and the store does not grow with peers and kernels of the past.
+pub const TRUST_KEPT_MS: u64 = 90 * 24 * 3_600_000;
+
+/// What is known of one peer and one kernel, and since when. Durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// How far it is trusted.
+    pub posterior: Posterior,
+    /// When a vote of it was compared last.
+    pub compared: Millis,
+}
+
+impl Known {
+    /// Whether it may be forgotten. Never while it shows a lie: waiting would wash a liar.
+    #[must_use]
+    pub const fn is_stale(&self, now: Millis) -> bool {
+        self.compared.until(now) > TRUST_KEPT_MS && self.posterior.wrong == 0
+    }
+}
+
 /// What is known of one peer and one kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Posterior {
@@ -111,6 +138,18 @@ impl Posterior {
     #[must_use]
     pub const fn new(config: &TrustConfig) -> Self {
         Self { right: 0, wrong: 0, probation: config.probation }
+    }
+
+    /// As a store keeps it: the weights of right votes and of lies, and the compared votes left of the probation.
+    #[must_use]
+    pub const fn to_parts(self) -> [u32; 3] {
+        [self.right, self.wrong, self.probation]
+    }
+
+    /// From [`Self::to_parts`]. Weights past what votes can add up to are cut off, so that nothing a store says overflows.
+    #[must_use]
+    pub fn from_parts([right, wrong, probation]: [u32; 3]) -> Self {
+        Self { right: right.min(DECAY * VOTE), wrong: wrong.min(DECAY * VOTE), probation }
     }
 
     /// A vote agreed with the verdict of a comparison.
@@ -196,6 +235,32 @@ mod tests {
         assert_eq!(peer.audit_ppm(&TrustConfig::OFF), 0);
         peer.lied(&TrustConfig::OFF);
         assert_eq!(peer.audit_ppm(&TrustConfig::OFF), 0);
+    }
+
+    #[test]
+    fn what_was_not_compared_for_long_is_forgotten_unless_it_shows_a_lie() {
+        let config = TrustConfig::default();
+        let stale =
+            |posterior, days: u64| Known { posterior, compared: Millis(5) }.is_stale(Millis(5 + days * 24 * 3_600_000));
+        let honest = after(100, &config);
+        let mut liar = honest;
+        liar.lied(&config);
+        assert_eq!((stale(honest, 90), stale(honest, 91), stale(liar, 9_000)), (false, true, false));
+        let mut reformed = liar;
+        (0..DECAY).for_each(|_| reformed.agreed());
+        assert!(stale(reformed, 91), "a lie fades with the votes after it");
+    }
+
+    #[test]
+    fn a_store_cannot_make_weights_overflow() {
+        let config = TrustConfig::default();
+        let mut peer = Posterior::from_parts([u32::MAX; 3]);
+        assert_eq!(peer.audit_ppm(&config), ONE_PPM);
+        peer.agreed();
+        peer.lied(&config);
+        assert!(peer.lie_ppm() <= ONE_PPM);
+        let honest = after(30, &config);
+        assert_eq!(Posterior::from_parts(honest.to_parts()), honest);
     }
 
     proptest! {

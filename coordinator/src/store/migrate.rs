@@ -7,8 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One step per schema version; version 0 is an empty file. Steps are never edited, only added.
-const STEPS: [&str; 2] =
-    [include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_suspicions.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_suspicions.sql"),
+    include_str!("../../migrations/0003_trust.sql"),
+];
 
 /// The version this program writes.
 pub(super) const VERSION: u32 = STEPS.len() as u32;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use p2c2r_core::record::{
     DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, RECENT_SETTLEMENTS, SettledExecution,
-    SettlementRecord, Snapshot, SuspicionRecord,
+    SettlementRecord, Snapshot, SuspicionRecord, TrustRecord,
 };
+use p2c2r_core::trust::{Known, Posterior};
 use p2c2r_core::{CommitId, Millis};
 use p2c2r_protocol::Credits;
 use p2c2r_signing::merkle::Tree;
@@ -36,6 +37,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
         recent: recent.into_iter().collect::<Result<_, _>>()?,
         peers: peers(connection)?,
         suspicions: suspicions(connection)?,
+        trust: trust(connection)?,
     })
 }
 
@@ -214,6 +216,20 @@ fn suspicions(connection: &Connection) -> Result<Vec<SuspicionRecord>, StoreErro
             let problem = || Damage::Row { table: "suspicions", problem: format!("cause of {module}") };
             Ok(SuspicionRecord { module, since, cause: cause.ok_or_else(problem)?, open: true })
         })
+        .collect()
+}
+
+fn trust(connection: &Connection) -> Result<Vec<TrustRecord>, StoreError> {
+    let query = "SELECT peer, module, agreed, lied, probation, compared_ms FROM trust ORDER BY peer, module";
+    let rows = all(connection, query, [], |row| {
+        let known = Known {
+            posterior: Posterior::from_parts([row.get(2)?, row.get(3)?, row.get(4)?]),
+            compared: Millis(unsigned(row, 5)?),
+        };
+        Ok((row.get::<_, [u8; 32]>(0)?, ModuleId::from_bytes(row.get(1)?), known))
+    })?;
+    rows.into_iter()
+        .map(|(peer, module, known)| Ok(TrustRecord { peer: key(&peer)?, module, known: Some(known) }))
         .collect()
 }
 

@@ -2,8 +2,9 @@
 
 use p2c2r_core::record::{
     Commit, DepositRecord, HoldRecord, KernelRecord, LedgerAccount, PeerRecord, Record, SettlementRecord,
-    SuspicionRecord, Transfer,
+    SuspicionRecord, Transfer, TrustRecord,
 };
+use p2c2r_core::trust::Known;
 use p2c2r_protocol::Credits;
 use rusqlite::{Connection, Transaction, params};
 
@@ -61,6 +62,7 @@ fn record(transaction: &Transaction<'_>, record: &Record) -> Result<(), StoreErr
         Record::Settlement(settlement) => self::settlement(transaction, settlement),
         Record::Peer(peer) => self::peer(transaction, peer),
         Record::Suspicion(suspicion) => self::suspicion(transaction, suspicion),
+        Record::Trust(trust) => self::trust(transaction, trust),
     }
 }
 
@@ -184,6 +186,25 @@ fn suspicion(transaction: &Transaction<'_>, suspicion: &SuspicionRecord) -> Resu
                  dissenting = excluded.dissenting, owners = excluded.owners",
         )?
         .execute(params![suspicion.module.as_bytes(), suspicion.since.0.cast_signed(), cause, dissenting, owners])?;
+    Ok(())
+}
+
+fn trust(transaction: &Transaction<'_>, trust: &TrustRecord) -> Result<(), StoreError> {
+    let TrustRecord { peer, module, known } = trust;
+    let Some(Known { posterior, compared }) = known else {
+        transaction
+            .prepare_cached("DELETE FROM trust WHERE peer = ?1 AND module = ?2")?
+            .execute([peer.as_bytes(), module.as_bytes()])?;
+        return Ok(());
+    };
+    let [agreed, lied, probation] = posterior.to_parts();
+    transaction
+        .prepare_cached(
+            "INSERT INTO trust (peer, module, agreed, lied, probation, compared_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (peer, module) DO UPDATE SET agreed = excluded.agreed, lied = excluded.lied,
+                 probation = excluded.probation, compared_ms = excluded.compared_ms",
+        )?
+        .execute(params![peer.as_bytes(), module.as_bytes(), agreed, lied, probation, compared.0.cast_signed()])?;
     Ok(())
 }
 

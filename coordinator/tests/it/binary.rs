@@ -8,12 +8,12 @@ use std::sync::Arc;
 use p2c2r_coordinator::announced;
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{ClientToServer, ServerToClient};
-use p2c2r_signing::SecretKey;
+use p2c2r_signing::{ModuleId, SecretKey};
 use p2c2r_transport::{ClientSide, Target, connect};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::world::agent;
+use crate::world::{Behaviour, Client, RATE, UNITS, agent, peer, signed_kernel, task_for};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_p2c2r-coordinator");
 
@@ -30,7 +30,7 @@ impl Drop for Running {
 
 fn start(data: &Path) -> Running {
     let mut child = Command::new(PROGRAM)
-        .args(["--dev", "--listen", "127.0.0.1:0", "--log-format", "json", "--data"])
+        .args(["--dev", "--listen", "127.0.0.1:0", "--settle-every-ms", "20", "--log-format", "json", "--data"])
         .arg(data)
         .stderr(Stdio::piped())
         .spawn()
@@ -51,19 +51,29 @@ fn start(data: &Path) -> Running {
 }
 
 fn call(data: &Path, method: &str, path: &str, body: &Value) -> Value {
+    send(data, method, path, "application/json", body.to_string().as_bytes())
+}
+
+fn send(data: &Path, method: &str, path: &str, kind: &str, body: &[u8]) -> Value {
     let url = format!("https://{}{path}", announced(data).expect("announced"));
     let token = std::fs::read_to_string(data.join("admin.token")).expect("a token");
     let request = ureq::http::Request::builder()
         .method(method)
         .uri(url)
         .header("authorization", format!("Bearer {}", token.trim()))
-        .header("content-type", "application/json")
-        .body(body.to_string())
+        .header("content-type", kind)
+        .body(body)
         .expect("a request");
     let mut answer = agent(&data.join("tls/ca.pem")).run(request).expect("an answer");
     let text = answer.body_mut().read_to_string().expect("text");
     assert_eq!(answer.status(), 200, "{text}");
     serde_json::from_str(&text).expect("json")
+}
+
+fn target(data: &Path, key: &SecretKey) -> Target {
+    let ca = std::fs::read(data.join("tls/ca.pem")).expect("a ca");
+    let url = format!("wss://{}", announced(data).expect("announced"));
+    Target::new(&url, &ca, Arc::new(key.clone()), "test/1").expect("a target")
 }
 
 fn run(args: &[&str]) -> Output {
@@ -79,10 +89,7 @@ async fn killed_with_an_open_session_it_still_knows_the_money() {
     let deposits = format!("/admin/v1/accounts/{}/deposits", key.public().account());
     call(data, "POST", &deposits, &json!({ "amount_nano_usd": 900, "reference": "a" }));
 
-    let ca = std::fs::read(data.join("tls/ca.pem")).expect("a ca");
-    let url = format!("wss://{}", announced(data).expect("announced"));
-    let target = Target::new(&url, &ca, Arc::new(key.clone()), "test/1").expect("a target");
-    let (_, sender, mut receiver) = connect::<ClientSide>(&target).await.expect("connects");
+    let (_, sender, mut receiver) = connect::<ClientSide>(&target(data, &key)).await.expect("connects");
     let budget = Credits::from_nano_usd(400);
     sender.send(&ClientToServer::OpenSession { number: 1, budget }, &[]).expect("sent");
     let (answer, _) = receiver.next().await.expect("an answer");
@@ -112,6 +119,80 @@ async fn killed_with_an_open_session_it_still_knows_the_money() {
     }
     #[cfg(not(unix))]
     running.0.kill().expect("killed");
+}
+
+/// Connects three honest peers and a liar.
+async fn peers(data: &Path) {
+    for seed in 1..=4 {
+        let key = SecretKey::from_seed(&[seed; 32]);
+        let behaviour = if seed == LIAR { Behaviour::Lying } else { Behaviour::Honest };
+        peer(&target(data, &key), &key, behaviour).await;
+    }
+}
+
+const LIAR: u8 = 4;
+
+/// Has tasks of `replicas` executions run in a session of their own.
+async fn tasks(data: &Path, session: u64, count: u64, replicas: u8, module: ModuleId) {
+    let target = target(data, &SecretKey::from_seed(&[9; 32]));
+    let (_, sender, receiver) = connect::<ClientSide>(&target).await.expect("connects");
+    let mut client = Client { sender, receiver };
+    client.open_session(session, count * u64::from(replicas) * RATE * UNITS).await;
+    for number in 0..count {
+        client.submit(task_for(replicas, number, module), &number.to_le_bytes());
+    }
+    let mut verdicts = 0;
+    while verdicts < count {
+        let (message, _) = client.next().await;
+        assert!(!matches!(message, ServerToClient::TaskRefused { .. }), "{message:?}");
+        verdicts += u64::from(matches!(message, ServerToClient::TaskVerdict { .. }));
+    }
+    // The answer comes when everything is settled and durable.
+    let closed = client.ask(ClientToServer::CloseSession, &[]).await;
+    assert!(matches!(closed, ServerToClient::SessionClosed { .. }), "{closed:?}");
+}
+
+/// What the report says of the three honest peers and the liar: kernels trusted with, and wrong votes.
+fn standings(report: &Value) -> [(u64, u64); 4] {
+    let peers = report["peers"].as_array().expect("a list");
+    [1, 2, 3, LIAR].map(|seed| {
+        let id = SecretKey::from_seed(&[seed; 32]).public().to_string();
+        let peer = peers.iter().find(|peer| peer["id"] == id).expect("known");
+        let number = |name: &str| peer[name].as_u64().expect("a number");
+        (number("kernels_trusted"), number("votes_outvoted"))
+    })
+}
+
+#[tokio::test]
+async fn killed_it_still_knows_whom_to_trust() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path();
+    let mut running = start(data);
+    let publisher = SecretKey::from_seed(&[40; 32]);
+    call(data, "POST", "/admin/v1/publishers", &json!({ "key": publisher.public(), "name": "Example" }));
+    let kernel = signed_kernel(&publisher);
+    let register = format!("/admin/v1/kernels?rate_nano_usd={RATE}");
+    send(data, "POST", &register, "application/wasm", &kernel);
+    let deposits = format!("/admin/v1/accounts/{}/deposits", SecretKey::from_seed(&[9; 32]).public().account());
+    call(data, "POST", &deposits, &json!({ "amount_nano_usd": 1_000_000, "reference": "a" }));
+    peers(data).await;
+    tasks(data, 1, 180, 2, ModuleId::of(&kernel)).await;
+    let before = call(data, "GET", "/admin/v1/report", &Value::Null);
+    assert!(matches!(standings(&before), [(1, 0), (1, 0), (1, 0), (0, 1..)]), "{before}");
+    running.0.kill().expect("killed");
+    running.0.wait().expect("ended");
+
+    let _running = start(data);
+    let after = call(data, "GET", "/admin/v1/report", &Value::Null);
+    assert_eq!(standings(&after), standings(&before));
+    peers(data).await;
+    tasks(data, 2, 60, 1, ModuleId::of(&kernel)).await;
+    let report = call(data, "GET", "/admin/v1/report", &Value::Null);
+    let count = |report: &Value| report["settlements"]["executions"].as_u64().expect("a number");
+    let executions = count(&report) - count(&after);
+    // Of newcomers each of the 60 would be checked for a while: over 100 executions. Trusted ones are checked in 3 % of theirs; hedges
+    // may add a tenth.
+    assert!((60..=80).contains(&executions), "{executions} executions for 60 tasks: {report}");
 }
 
 #[test]

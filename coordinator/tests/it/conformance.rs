@@ -1,7 +1,10 @@
 //! What every store has to promise, whatever database is behind it.
 
 use p2c2r_coordinator::store::{Publisher, Store, StoreError};
-use p2c2r_core::record::{Cause, Commit, HoldRecord, LedgerAccount, PeerRecord, Record, Snapshot, SuspicionRecord};
+use p2c2r_core::record::{
+    Cause, Commit, HoldRecord, LedgerAccount, PeerRecord, Record, Snapshot, SuspicionRecord, TrustRecord,
+};
+use p2c2r_core::trust::{Known, Posterior};
 use p2c2r_core::{CommitId, Millis};
 use p2c2r_protocol::Credits;
 use p2c2r_signing::{ModuleId, SecretKey, SessionId};
@@ -17,6 +20,7 @@ pub(crate) fn suite<S: Store>(mut fresh: impl FnMut() -> S, mut reopen: impl FnM
     settlements_are_kept_for_holds_and_auditors(fresh(), &mut reopen);
     publishers_and_peers_are_kept(fresh(), &mut reopen);
     suspicions_are_kept_until_cleared(fresh(), &mut reopen);
+    trust_is_kept_until_forgotten(fresh(), &mut reopen);
     the_audit_adds_up(fresh());
 }
 
@@ -155,6 +159,38 @@ fn suspicions_are_kept_until_cleared<S: Store>(mut store: S, reopen: &mut impl F
     assert_eq!(store.load().expect("loads").suspicions, [one, two]);
     store.apply(&[commit(3, suspicion(1, Cause::Referee, false)), commit(4, again)]).expect("applies");
     assert_eq!(store.load().expect("loads").suspicions, [again]);
+}
+
+fn trust_is_kept_until_forgotten<S: Store>(mut store: S, reopen: &mut impl FnMut(S) -> S) {
+    let key = |n: u8| SecretKey::from_seed(&[n; 32]).public();
+    let peer = |n: u8| {
+        let (agreed, outvoted, faults, earned) = (1, 0, 0, Credits::ZERO);
+        Record::Peer(PeerRecord { key: key(n), account: account(n), agreed, outvoted, faults, earned })
+    };
+    let trust = |n: u8, kernel: u8, parts, at| {
+        let known = Known { posterior: Posterior::from_parts(parts), compared: Millis(at) };
+        TrustRecord { peer: key(n), module: ModuleId::from_bytes([kernel; 32]), known: Some(known) }
+    };
+    let forgotten = |of: TrustRecord| Record::Trust(TrustRecord { known: None, ..of });
+    let (one, two) = (trust(1, 1, [256, 0, 19], 5), trust(1, 2, [65_536, 65_536, 0], u64::MAX));
+    let (three, again) = (trust(2, 1, [0, 256, 20], 6), trust(1, 1, [512, 0, 18], 7));
+    let mut commits = (1..).zip([
+        vec![peer(1), peer(2), Record::Trust(one), Record::Trust(two), Record::Trust(three)],
+        vec![Record::Trust(again), forgotten(three), forgotten(trust(2, 9, [0; 3], 0))],
+        vec![forgotten(again), Record::Trust(three)],
+    ]);
+    let mut expected = Snapshot::default();
+    for left in [vec![one, two, three], vec![again, two], vec![two, three]] {
+        let (id, records) = commits.next().expect("one for each");
+        let commit = Commit { id: CommitId(id), records };
+        store.apply(std::slice::from_ref(&commit)).expect("applies");
+        expected.apply(&commit);
+        store = reopen(store);
+        let mut left = left;
+        left.sort_by_key(|trust| (trust.peer, trust.module));
+        let loaded = store.load().expect("loads").trust;
+        assert_eq!((&loaded, &loaded), (&left, &expected.trust), "as the reference fold has it");
+    }
 }
 
 fn the_audit_adds_up<S: Store>(mut store: S) {

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use p2c2r_coordinator::store::{Damage, SqliteOptions, SqliteStore, Store, StoreError};
-use p2c2r_core::CommitId;
-use p2c2r_core::record::{Commit, Record};
-use p2c2r_signing::SessionId;
+use p2c2r_core::record::{Commit, Record, TrustRecord};
+use p2c2r_core::trust::{Known, Posterior};
+use p2c2r_core::{CommitId, Millis};
+use p2c2r_signing::{ModuleId, SecretKey, SessionId};
 use tempfile::TempDir;
 
 use crate::conformance;
@@ -38,7 +39,7 @@ fn a_newer_schema_is_refused_with_both_versions() {
     rusqlite::Connection::open(&path).and_then(|c| c.pragma_update(None, "user_version", 7)).expect("changed");
     for result in [SqliteStore::open(&path, &SqliteOptions::default()), SqliteStore::open_read_only(&path)] {
         let error = result.expect_err("refused");
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 3, .. }), "{error}");
     }
 }
 
@@ -143,4 +144,32 @@ fn an_auditor_reads_beside_the_writer_and_writes_nothing() {
     let missing = folder.path().join("none.sqlite");
     assert!(SqliteStore::open_read_only(&missing).is_err());
     assert!(!missing.exists());
+}
+
+/// A store of the version before trust was durable.
+#[test]
+fn an_older_store_is_brought_up_to_date_and_knows_no_trust() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("s.sqlite");
+    let raw = rusqlite::Connection::open(&path).expect("opens");
+    for step in
+        [include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_suspicions.sql")]
+    {
+        raw.execute_batch(step).expect("made");
+    }
+    let key = SecretKey::from_seed(&[1; 32]).public();
+    raw.pragma_update(None, "user_version", 2).expect("marked");
+    raw.execute("INSERT INTO peers VALUES (?1, zeroblob(16), 5, 1, 0, 9)", [key.as_bytes()]).expect("inserted");
+    drop(raw);
+
+    let error = SqliteStore::open_read_only(&path).expect_err("it may not be changed");
+    assert!(matches!(error, StoreError::OlderSchema { found: 2, known: 3, .. }), "{error}");
+    let mut store = open(&path);
+    let snapshot = store.load().expect("loads");
+    assert_eq!((snapshot.peers.len(), snapshot.peers[0].outvoted, snapshot.trust.len()), (1, 1, 0));
+    let known = Known { posterior: Posterior::from_parts([256, 0, 19]), compared: Millis(5) };
+    let trust = TrustRecord { peer: key, module: ModuleId::from_bytes([1; 32]), known: Some(known) };
+    let commit = Commit { id: CommitId(1), records: vec![Record::Trust(trust)] };
+    store.apply(&[commit]).expect("applies");
+    assert_eq!(SqliteStore::open_read_only(&path).expect("opens").load().expect("loads").trust, [trust]);
 }

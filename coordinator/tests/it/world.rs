@@ -146,17 +146,27 @@ impl World {
     /// Connects a peer that behaves as told, in the background.
     pub(crate) async fn peer(&self, seed: u8, behaviour: Behaviour) -> PublicKey {
         let key = SecretKey::from_seed(&[seed; 32]);
-        let (_welcome, sender, receiver) = connect::<PeerSide>(&self.target(&key)).await.expect("connects");
-        let class = OfferedClass { class: class(), path: Path::Cpu };
-        sender.send(&PeerToServer::Offer { slots: 16, classes: vec![class], speed: 1 }, &[]).expect("sent");
-        // The answer shows that the offer has been taken in before any task is submitted.
-        sender.send(&PeerToServer::QueryEarnings, &[]).expect("sent");
-        let mut receiver = receiver;
-        let (answer, _) = receiver.next().await.expect("an answer");
-        assert!(matches!(answer, ServerToPeer::Earnings { .. }), "{answer:?}");
-        tokio::spawn(work(key.public(), behaviour, sender, receiver));
+        peer(&self.target(&key), &key, behaviour).await;
         key.public()
     }
+}
+
+/// Connects a peer that behaves as told, in the background.
+pub(crate) async fn peer(target: &Target, key: &SecretKey, behaviour: Behaviour) {
+    let (_welcome, sender, mut receiver) = connect::<PeerSide>(target).await.expect("connects");
+    let class = OfferedClass { class: class(), path: Path::Cpu };
+    sender.send(&PeerToServer::Offer { slots: 16, classes: vec![class], speed: 1 }, &[]).expect("sent");
+    // The answer shows that the offer has been taken in before any task is submitted.
+    sender.send(&PeerToServer::QueryEarnings, &[]).expect("sent");
+    loop {
+        match receiver.next().await.expect("an answer").0 {
+            ServerToPeer::Earnings { .. } => break,
+            // One that comes back is told again what it did not acknowledge.
+            ServerToPeer::Settled { batch, .. } => sender.send(&PeerToServer::SettledAck { batch }, &[]).expect("sent"),
+            other => panic!("{other:?}"),
+        }
+    }
+    tokio::spawn(work(key.public(), behaviour, sender, receiver));
 }
 
 pub(crate) fn agent(ca: &std::path::Path) -> ureq::Agent {
@@ -214,6 +224,11 @@ impl Client {
 
 /// A task for two peers.
 pub(crate) fn task(number: u64, module: ModuleId) -> ClientToServer {
+    task_for(2, number, module)
+}
+
+/// A task for `replicas` peers.
+pub(crate) fn task_for(replicas: u8, number: u64, module: ModuleId) -> ClientToServer {
     ClientToServer::Submit {
         number,
         module,
@@ -222,7 +237,7 @@ pub(crate) fn task(number: u64, module: ModuleId) -> ClientToServer {
         deadline_ms: 10_000,
         priority: 0,
         mode: Mode::Provisional,
-        replicas: 2,
+        replicas,
         max_units: UNITS,
     }
 }

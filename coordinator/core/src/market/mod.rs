@@ -116,7 +116,7 @@ impl Market {
             ledger: Ledger::restore(&snapshot),
             sessions: Sessions::restore(&snapshot, now, config.recovery_ms, config.hold_grace_ms),
             peers: Peers::restore(&snapshot, &config),
-            withheld: Withheld::restore(&snapshot),
+            withheld: Withheld::restore(&snapshot, config.trust.held_tasks),
             archive: Archive::default(),
             rechecks: Rechecks::default(),
             goldens: Goldens::default(),

@@ -137,7 +137,7 @@ impl Market {
             if let Some(peer) = peer
                 && (grounds.basis != Some(Basis::HeldWindow) || vouched || !right)
             {
-                self.peers.compared(peer, task.module, right, &self.config.trust);
+                self.peers.compared(peer, task.module, right, self.now, &self.config.trust);
             }
             if !right {
                 let lies = liars.entry(owner).or_default();

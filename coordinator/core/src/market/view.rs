@@ -19,6 +19,8 @@ pub struct PeerView {
     pub suspended: bool,
     /// Attempts it is running.
     pub running: usize,
+    /// Kernels it is past its probation with.
+    pub kernels_trusted: usize,
 }
 
 /// An open session as a report shows it.
@@ -86,6 +88,7 @@ impl Market {
             online: peer.link.is_some(),
             suspended: peer.standing.suspended(self.now),
             running: peer.link.as_ref().map_or(0, |link| link.running.len()),
+            kernels_trusted: peer.kernels_trusted(&self.config.trust),
         })
     }
 

@@ -4,6 +4,7 @@ mod bag;
 mod placement;
 mod pool;
 mod standing;
+mod trust;
 mod unacked;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ use crate::dice::Dice;
 use crate::io::{ConnId, Millis, Network};
 use crate::predict::History;
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
-use crate::trust::{ONE_PPM, Posterior, TrustConfig};
+use crate::trust::Known;
 
 /// All peers known, online or not.
 pub(crate) struct Peers {
@@ -38,14 +39,18 @@ pub(crate) struct Peers {
     totals: BTreeMap<AccountId, OwnerTotals>,
     /// Standing changed since it was last made durable.
     dirty: BTreeSet<usize>,
+    /// Trust changed since it was last made durable.
+    untold: BTreeSet<(PublicKey, ModuleId)>,
+    /// The last peer looked at for trust that may be forgotten.
+    swept: Option<PublicKey>,
 }
 
 /// One peer key.
 pub(crate) struct Peer {
     pub(crate) standing: PeerStanding,
     pub(crate) unacked: Unacked,
-    /// How far it is trusted, per kernel. Not durable.
-    trust: BTreeMap<ModuleId, Posterior>,
+    /// How far it is trusted, per kernel.
+    trust: BTreeMap<ModuleId, Known>,
     /// What it did lately. Not durable.
     pub(crate) history: History,
     pub(crate) link: Option<Link>,
@@ -71,12 +76,6 @@ pub(crate) struct OwnerTotals {
     pub(crate) outvoted: u64,
 }
 
-impl Peer {
-    fn audit_ppm(&self, module: &ModuleId, config: &TrustConfig) -> u32 {
-        self.trust.get(module).copied().unwrap_or(Posterior::new(config)).audit_ppm(config)
-    }
-}
-
 impl Peers {
     pub(crate) fn restore(snapshot: &Snapshot, config: &MarketConfig) -> Self {
         let mut peers = Self {
@@ -87,6 +86,8 @@ impl Peers {
             referee_accounts: config.referees.clone(),
             totals: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            swept: None,
         };
         for record in &snapshot.peers {
             let totals = peers.totals.entry(record.account).or_default();
@@ -95,6 +96,7 @@ impl Peers {
             totals.outvoted += record.outvoted;
             peers.insert(record.clone(), config);
         }
+        peers.restore_trust(&snapshot.trust, &config.trust);
         for settlement in &snapshot.recent {
             peers.remember(settlement, config);
         }
@@ -173,7 +175,7 @@ impl Peers {
         self.shift(id, Readiness::Absent);
         let Some(peer) = self.slab.get_mut(id) else { return BTreeSet::new() };
         let running = peer.link.take().map(|link| link.running).unwrap_or_default();
-        if running.is_empty() && peer.standing.is_blank() && peer.unacked.is_empty() {
+        if running.is_empty() && peer.standing.is_blank() && peer.unacked.is_empty() && peer.trust.is_empty() {
             let key = peer.standing.record.key;
             self.slab.remove(id);
             self.by_key.remove(&key);
@@ -280,55 +282,9 @@ impl Peers {
         self.referees.pick(class, excluded, |_| true, dice)
     }
 
-    /// The chance with which the peer's next task of a kernel is checked.
-    pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
-        self.slab.get(id).map_or(ONE_PPM, |peer| peer.audit_ppm(module, config))
-    }
-
-    /// How far the peer is trusted with a kernel.
-    pub(crate) fn posterior(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> Posterior {
-        let known = self.slab.get(id).and_then(|peer| peer.trust.get(module));
-        known.copied().unwrap_or(Posterior::new(config))
-    }
-
-    /// A wrong vote was none, for it was the kernel's fault: the peer stands as before it.
-    pub(crate) fn pardon(
-        &mut self,
-        id: usize,
-        module: ModuleId,
-        before: Posterior,
-        now: Millis,
-        config: &MarketConfig,
-    ) {
-        let Some(peer) = self.slab.get_mut(id) else { return };
-        if let Some(posterior) = peer.trust.get_mut(&module) {
-            *posterior = before;
-        }
-        peer.standing.pardon(config);
-        self.dirty.insert(id);
-        if let Some(totals) = self.totals.get_mut(&peer.standing.record.account) {
-            totals.outvoted = totals.outvoted.saturating_sub(1);
-        }
-        self.refresh(id, now);
-    }
-
     /// Whether the account's peers are the operator's.
     pub(crate) fn is_referee(&self, account: &AccountId) -> bool {
         self.referee_accounts.contains(account)
-    }
-
-    /// A vote of the peer was compared with others.
-    pub(crate) fn compared(&mut self, id: usize, module: ModuleId, right: bool, config: &TrustConfig) {
-        let Some(peer) = self.slab.get_mut(id) else { return };
-        if peer.trust.len() >= config.kernels_per_peer && !peer.trust.contains_key(&module) {
-            return;
-        }
-        let posterior = peer.trust.entry(module).or_insert(Posterior::new(config));
-        if right {
-            posterior.agreed();
-        } else {
-            posterior.lied(config);
-        }
     }
 
     /// Records of the peers whose standing changed since the last call.

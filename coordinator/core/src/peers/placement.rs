@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(id, usize::from(n));
             peers.link(id, ConnId(u64::from(n)), owner, network(n));
             peers.offer(id, 4, vec![CLASS], Millis(0));
-            (0..200).for_each(|_| peers.compared(id, MODULE, true, &config.trust));
+            (0..200).for_each(|_| peers.compared(id, MODULE, true, Millis(0), &config.trust));
             done(&mut peers, &works, id, Some(work), &[BLOB], 20);
         }
         Field { peers, works, work, dice: Dice::new([5; 32]), trust: config.trust }
@@ -220,7 +220,7 @@ mod tests {
 
         let mut liar = field();
         let trust = liar.trust.clone();
-        liar.peers.compared(ODD, MODULE, false, &trust);
+        liar.peers.compared(ODD, MODULE, false, Millis(0), &trust);
         liar.shunned();
 
         let mut failing = field();

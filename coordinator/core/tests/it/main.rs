@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod diagnosis;
+mod durable_trust;
 mod fixture;
 mod golden;
 mod hedging;

@@ -242,6 +242,49 @@ fn what_is_withheld_survives_a_restart() {
     assert_eq!(after.market.balance(account(2)), Some(held), "all of before is released by a full window after");
 }
 
+/// A liar's answers from before a restart, in a session that is still open.
+#[test]
+fn answers_from_before_a_restart_are_withdrawn_with_a_lie_after_it() {
+    // Nobody is audited, and nothing is left to be run again.
+    let (mut desk, client) = desk(audited(0, 3), 1);
+    for number in 0..5 {
+        desk.client_says(client, submit(number, 1));
+        answer_all(&mut desk);
+    }
+    desk.wait(1_000);
+    let (held, before) = (desk.market.ledger().withheld(account(2)), desk.market.balance(account(1)).unwrap());
+    let mut snapshot = p2c2r_core::Snapshot::default();
+    desk.commits.iter().for_each(|commit| snapshot.apply(commit));
+    let now = p2c2r_core::Millis(desk.now);
+    let market = p2c2r_core::Market::restore(audited(0, 3), [2; 32], crate::fixture::ticket_key(), snapshot, now);
+    let mut after = Desk::over(market);
+    after.now = desk.now;
+    let lie = |desk: &mut Desk, client, number| {
+        desk.client_says(client, submit(number, 1));
+        let (conn, job) = desk.jobs().remove(0);
+        desk.answer(conn, &job, &crate::fixture::Execution { units: 101, ..job.truth() });
+        desk.wait(1_000);
+    };
+    after.client(1, 0, 500_000);
+    after.wait(MarketConfig::default().recovery_ms);
+    after.peer(2, 1);
+    after.heard();
+    lie(&mut after, client, 5);
+    let withdrawn: Vec<_> = after
+        .heard()
+        .into_iter()
+        .filter_map(|m| match m {
+            ServerToClient::TaskWithdrawn { number, refund, .. } => Some((number, refund.nano_usd())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(withdrawn.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 3, 4], "the window of three");
+    let refunded = withdrawn.iter().map(|(_, refund)| refund).sum::<u64>();
+    assert!(refunded > held.nano_usd(), "the platform's part comes back too");
+    assert_eq!(after.market.balance(account(1)).unwrap().nano_usd(), before.nano_usd() + refunded);
+    assert_eq!(after.market.ledger().withheld(account(2)), usd(0));
+}
+
 #[test]
 fn a_client_is_never_its_own_peer() {
     let (mut desk, client) = desk(plain(), 1);

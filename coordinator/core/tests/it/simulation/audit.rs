@@ -85,11 +85,13 @@ impl Audit {
                 | Record::Kernel(_)
                 | Record::Deposit(_)
                 | Record::Peer(_)
-                | Record::Suspicion(_) => {}
+                | Record::Suspicion(_)
+                | Record::Trust(_) => {}
             }
         }
         if let Some(record) = settlement {
             self.settlement(record, &moved, after);
+            lies_are_remembered(commit, record);
         }
         let negative = after.balances.iter().find(|(account, b)| *b < 0 && *account != LedgerAccount::External);
         assert_eq!(negative, None, "no balance is negative");
@@ -155,5 +157,19 @@ impl Audit {
         let root = Tree::new(lines.iter().map(p2c2r_core::record::SettledExecution::leaf)).root();
         assert_eq!(record.root, root);
         assert_eq!(after.last_batch, record.batch);
+    }
+}
+
+/// No store knows of a wrong vote and not of the trust it cost, unless its kernel is found to be at fault at once.
+fn lies_are_remembered(commit: &Commit, record: &SettlementRecord) {
+    let suspected = |module| commit.records.iter().any(|r| matches!(r, Record::Suspicion(s) if s.module == module));
+    for lie in record.executions_detail.iter().filter(|e| e.standing == Standing::Outvoted && !suspected(e.module)) {
+        let about = |r: &&Record| matches!(r, Record::Trust(t) if (t.peer, t.module) == (lie.peer, lie.module));
+        let Some(Record::Trust(trust)) = commit.records.iter().find(about) else { panic!("nothing of {lie:?}") };
+        let forgotten_or_bad = trust.known.is_none_or(|known| {
+            let [_, wrong, _] = known.posterior.to_parts();
+            wrong > 0
+        });
+        assert!(forgotten_or_bad, "{trust:?} after {lie:?}");
     }
 }
