@@ -28,12 +28,9 @@ pub(crate) struct WorkId(u32);
 /// How long an execution will take, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Forecast {
-    /// In half of all cases not longer.
-    pub(crate) p50: u64,
-    /// In nine of ten.
-    pub(crate) p90: u64,
-    /// In 99 of a hundred.
-    pub(crate) p99: u64,
+    p50: u32,
+    p90: u32,
+    p99: u32,
 }
 
 impl Forecast {
@@ -41,15 +38,32 @@ impl Forecast {
         if sketch.samples() < least {
             return None;
         }
-        Some(Self { p50: sketch.quantile(50)?, p90: sketch.quantile(90)?, p99: sketch.quantile(99)? })
+        let quantile = |percent| u32::try_from(sketch.quantile(percent)?).ok();
+        Some(Self { p50: quantile(50)?, p90: quantile(90)?, p99: quantile(99)? })
+    }
+
+    /// In half of all cases not longer.
+    pub(crate) fn p50(&self) -> u64 {
+        self.p50.into()
+    }
+
+    /// In nine of ten.
+    pub(crate) fn p90(&self) -> u64 {
+        self.p90.into()
+    }
+
+    /// In 99 of a hundred.
+    fn p99(&self) -> u64 {
+        self.p99.into()
     }
 
     /// Milliseconds after which an execution is slow, for a client that waits `patience_ms`. Past the 90th percentile, if
     /// then it may well take half as long again or end too late; else it is about to end, and only past the 99th something is
     /// wrong. A sixteenth more, which is what a sketch may be off.
     pub(crate) fn slow_after(&self, patience_ms: u64) -> u64 {
-        let long_tail = self.p99 * 2 > self.p90 * 3 || self.p99 > patience_ms;
-        let ms = if long_tail { self.p90 } else { self.p99 };
+        let (p90, p99) = (self.p90(), self.p99());
+        let long_tail = p99 * 2 > p90 * 3 || p99 > patience_ms;
+        let ms = if long_tail { p90 } else { p99 };
         ms + ms / 16 + 1
     }
 }
@@ -66,6 +80,8 @@ struct Work {
     /// The first work of the same kernel: who did that has the kernel.
     kernel: WorkId,
     durations: Sketch,
+    /// Of `durations`: read several times for each attempt.
+    forecast: Option<Forecast>,
 }
 
 impl Works {
@@ -81,7 +97,7 @@ impl Works {
         let id = WorkId(u32::try_from(self.all.len()).ok()?);
         let relative = self.ids.range((module, Path::Cpu, 0)..=(module, Path::Gpu, u32::MAX)).next();
         let kernel = relative.map_or(id, |(_, &other)| self.kernel(other));
-        self.all.push(Work { kernel, durations: Sketch::default() });
+        self.all.push(Work { kernel, durations: Sketch::default(), forecast: None });
         self.ids.insert(key, id);
         Some(id)
     }
@@ -95,11 +111,12 @@ impl Works {
     pub(crate) fn learn(&mut self, work: WorkId, ms: u64) {
         if let Some(work) = self.all.get_mut(work.0 as usize) {
             work.durations.add(ms);
+            work.forecast = Forecast::of(&work.durations, SAMPLES_OF_ALL);
         }
     }
 
     pub(crate) fn forecast(&self, work: WorkId) -> Option<Forecast> {
-        Forecast::of(&self.all.get(work.0 as usize)?.durations, SAMPLES_OF_ALL)
+        self.all.get(work.0 as usize)?.forecast
     }
 
     /// What the faster quarter of executions takes at most; milliseconds.
@@ -115,20 +132,24 @@ impl Works {
 
 /// What one peer did lately: durations by work, and which blobs it was given. Not durable.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct History {
     works: Vec<Done>,
+    /// Durations of [`Self::works`], in their order.
+    durations: Vec<Sketch>,
     /// The first bytes of blobs' names, oldest first. Two blobs with the same ones only misguide placement.
     blobs: Vec<u64>,
 }
 
+/// What is read of every peer that is looked at. Small, and apart from what is only written: with many peers each further line
+/// of memory is a miss of the cache.
 #[derive(Debug)]
 struct Done {
     work: WorkId,
     kernel: WorkId,
     /// When it was last given such work.
     given: Millis,
-    durations: Sketch,
-    /// Of `durations`: read far more often than those change.
+    /// Of its durations.
     forecast: Option<Forecast>,
 }
 
@@ -157,9 +178,11 @@ impl History {
                     && let Some(oldest) = (0..self.works.len()).min_by_key(|&at| self.works[at].given)
                 {
                     self.works.swap_remove(oldest);
+                    self.durations.swap_remove(oldest);
                 }
                 let kernel = works.kernel(work);
-                self.works.push(Done { work, kernel, given: now, durations: Sketch::default(), forecast: None });
+                self.works.push(Done { work, kernel, given: now, forecast: None });
+                self.durations.push(Sketch::default());
             }
         }
         cold
@@ -167,9 +190,10 @@ impl History {
 
     /// The peer took this long, or at least this long.
     pub(crate) fn learn(&mut self, work: WorkId, ms: u64) {
-        if let Some(done) = self.works.iter_mut().find(|done| done.work == work) {
-            done.durations.add(ms);
-            done.forecast = Forecast::of(&done.durations, SAMPLES_OF_PEER);
+        let known = self.works.iter_mut().zip(&mut self.durations).find(|(done, _)| done.work == work);
+        if let Some((done, durations)) = known {
+            durations.add(ms);
+            done.forecast = Forecast::of(durations, SAMPLES_OF_PEER);
         }
     }
 

@@ -126,7 +126,7 @@ impl Market {
         let Some(task) = self.tasks.get(key) else { return };
         let fair = |a: &&Attempt| {
             let usual = a.work.and_then(|work| self.works.forecast(work));
-            !a.cold && usual.is_some_and(|usual| usual.p90 <= task.patience_ms)
+            !a.cold && usual.is_some_and(|usual| usual.p90() <= task.patience_ms)
         };
         let attempts = task.attempts.iter().filter(fair).map(|a| (a.state, a.until));
         for peer in late(attempts, self.now) {

@@ -39,7 +39,7 @@ impl Market {
         let mut most = 0;
         for &path in needs.paths() {
             for (class, owners) in self.peers.pool.ranked(path).take(CLASSES_TRIED) {
-                if self.peers.pool.free_owners(&class, client) >= wanted {
+                if self.peers.pool.has_free_owners(&class, client, wanted) {
                     let first = !self.queue.has((needs, replicas));
                     return Ok(if first { Choice::Now(class) } else { Choice::Later });
                 }
@@ -252,7 +252,9 @@ impl Market {
         let pool = &self.peers.pool;
         needs.paths().iter().find_map(|&path| {
             let mut classes = pool.ranked(path).take(CLASSES_TRIED);
-            classes.find(|(class, _)| pool.free_owners(class, client) >= usize::from(replicas)).map(|(class, _)| class)
+            classes
+                .find(|(class, _)| pool.has_free_owners(class, client, usize::from(replicas)))
+                .map(|(class, _)| class)
         })
     }
 

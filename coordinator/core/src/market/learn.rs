@@ -18,7 +18,7 @@ impl Market {
     /// slow. Of the work itself that only tells if somebody else was faster: nobody may have been, by the fault of the task.
     pub(super) fn learn_at_least(&mut self, key: usize, peer: usize) {
         let Some((work, ms)) = self.warm(key, peer) else { return };
-        if self.forecast(work, peer).is_none_or(|usual| ms < usual.p50) {
+        if self.forecast(work, peer).is_none_or(|usual| ms < usual.p50()) {
             return;
         }
         if self.tasks.get(key).is_some_and(|task| matches!(task.phase, Phase::Confirmed(..))) {

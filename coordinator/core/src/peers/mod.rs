@@ -45,16 +45,17 @@ pub(crate) struct Peers {
     swept: Option<PublicKey>,
 }
 
-/// One peer key.
+/// One peer key. What placement reads comes first and is together, in three lines of the cache: of a hundred thousand peers none is in it.
+#[repr(C, align(64))]
 pub(crate) struct Peer {
-    pub(crate) standing: PeerStanding,
-    pub(crate) unacked: Unacked,
+    pub(crate) link: Option<Link>,
     /// How far it is trusted, per kernel.
     trust: BTreeMap<ModuleId, Known>,
     /// What it did lately. Not durable.
     pub(crate) history: History,
-    pub(crate) link: Option<Link>,
+    pub(crate) standing: PeerStanding,
     readiness: Readiness,
+    pub(crate) unacked: Unacked,
 }
 
 /// A peer's connection.
@@ -261,10 +262,9 @@ impl Peers {
         networks: &[Network],
         dice: &mut Dice,
     ) -> Option<usize> {
-        let elsewhere = |id: usize| {
-            let link = self.slab.get(id).and_then(|peer| peer.link.as_ref());
-            networks.is_empty() || link.is_some_and(|link| !networks.contains(&link.network))
-        };
+        let link = |id: usize| self.slab.get(id).and_then(|peer| peer.link.as_ref());
+        let elsewhere =
+            |id: usize| networks.is_empty() || link(id).is_some_and(|link| !networks.contains(&link.network));
         self.pool.pick(class, excluded, elsewhere, dice)
     }
 

@@ -81,18 +81,16 @@ impl Peers {
         trust: &TrustConfig,
         dice: &mut Dice,
     ) -> Option<usize> {
-        let drawn = if dice.below(UNIFORM_ONE_IN) == 0 { 1 } else { DRAWN };
-        let mut best: Option<(Fit, usize)> = None;
-        for _ in 0..drawn {
-            let id = self.pick(wanted.class, wanted.excluded, wanted.networks, dice)?;
-            let Some(peer) = self.get(id) else { continue };
-            let fit = fit(peer, wanted, works, trust);
-            // The first drawn of equals.
-            if best.is_none_or(|(before, _)| fit < before) {
-                best = Some((fit, id));
-            }
+        let many = if dice.below(UNIFORM_ONE_IN) == 0 { 1 } else { DRAWN };
+        let mut drawn = [None; DRAWN];
+        // First all are drawn, then all are looked at: in a large network each look waits for memory, and these wait together.
+        for id in drawn.iter_mut().take(many) {
+            *id = Some(self.pick(wanted.class, wanted.excluded, wanted.networks, dice)?);
         }
-        best.map(|(_, id)| id)
+        let peers = drawn.into_iter().flatten().filter_map(|id| Some((self.get(id)?, id)));
+        let fits = peers.map(|(peer, id)| (fit(peer, wanted, works, trust), id));
+        // The first drawn of equals.
+        fits.min_by_key(|&(fit, _)| fit).map(|(_, id)| id)
     }
 }
 
@@ -114,10 +112,10 @@ fn fit(peer: &Peer, wanted: &Wanted<'_>, works: &Works, trust: &TrustConfig) -> 
 fn timing(history: &crate::predict::History, wanted: &Wanted<'_>, works: &Works) -> Timing {
     let forecast = wanted.work.and_then(|work| history.forecast(work).or_else(|| works.forecast(work)));
     match forecast {
-        Some(usual) if usual.p50 > wanted.left_ms => Timing::Hardly,
-        Some(usual) if usual.p90 > wanted.left_ms => Timing::Perhaps,
-        Some(usual) if usual.p90 > wanted.left_ms * 3 / 4 => Timing::Surely,
-        Some(usual) if usual.p90 > wanted.left_ms / 2 => Timing::Well,
+        Some(usual) if usual.p50() > wanted.left_ms => Timing::Hardly,
+        Some(usual) if usual.p90() > wanted.left_ms => Timing::Perhaps,
+        Some(usual) if usual.p90() > wanted.left_ms * 3 / 4 => Timing::Surely,
+        Some(usual) if usual.p90() > wanted.left_ms / 2 => Timing::Well,
         Some(_) | None => Timing::Easily,
     }
 }

@@ -63,15 +63,15 @@ struct Class {
     slots: usize,
 }
 
-/// What a pick needs of an owner.
+/// What a pick needs of an owner. Two to a line of the cache, none across two.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
 struct FreeOwner {
     account: AccountId,
     /// In [`Class::owners`].
     at: usize,
-    /// One of its free peers, and how many those are.
-    peer: usize,
-    peers: usize,
+    /// Its free peer, if it has no other.
+    only: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -141,11 +141,13 @@ impl Pool {
             .map(move |&(_, Reverse(owners), class)| (ClassKey { path, class }, owners))
     }
 
-    /// Owners with a free peer in a class, not counting `client`.
-    pub(crate) fn free_owners(&self, key: &ClassKey, client: AccountId) -> usize {
-        let Some(class) = self.classes.get(key) else { return 0 };
-        let own = class.by_account.get(&client).and_then(|&at| class.owners.get(at));
-        class.free.len() - usize::from(own.is_some_and(|own| own.free_at.is_some()))
+    /// Whether so many owners have a free peer in a class, not counting `client`. Which owners those are is only looked up where it
+    /// matters.
+    pub(crate) fn has_free_owners(&self, key: &ClassKey, client: AccountId, wanted: usize) -> bool {
+        self.classes.get(key).is_some_and(|class| {
+            let own = || class.by_account.get(&client).and_then(|&at| class.owners.get(at));
+            class.free.len() > wanted || class.free.len() == wanted && own().is_none_or(|own| own.free_at.is_none())
+        })
     }
 
     /// Attempts all peers of a class hold at once.
@@ -219,8 +221,8 @@ impl Class {
     /// Puts an owner where its peers say: among the free, or not, or nowhere.
     fn update(&mut self, at: usize) {
         let Some(owner) = self.owners.get_mut(at) else { return };
-        let now =
-            owner.free.pick(0).map(|peer| FreeOwner { account: owner.account, at, peer, peers: owner.free.len() });
+        let only = |peer| if owner.free.len() == 1 { u32::try_from(peer).ok() } else { None };
+        let now = owner.free.pick(0).map(|peer| FreeOwner { account: owner.account, at, only: only(peer) });
         match (owner.free_at, now) {
             (None, Some(now)) => {
                 owner.free_at = Some(self.free.len());
@@ -252,8 +254,8 @@ impl Class {
     }
 
     fn free_peer(&self, owner: &FreeOwner, dice: &mut Dice) -> Option<usize> {
-        if owner.peers == 1 {
-            return Some(owner.peer);
+        if let Some(peer) = owner.only {
+            return usize::try_from(peer).ok();
         }
         let free = &self.owners.get(owner.at)?.free;
         free.pick(dice.below(free.len()))
@@ -337,8 +339,9 @@ mod tests {
         let other = ClassKey { class: ClassId::from_bytes([2; 32]), ..KEY };
         pool.shift(other, member(1, 10), Readiness::Absent, Readiness::Busy);
         assert_eq!(pool.ranked(Path::Cpu).collect::<Vec<_>>(), [(KEY, 2), (other, 1)]);
-        assert_eq!((pool.free_owners(&KEY, owner(9)), pool.free_owners(&other, owner(9))), (2, 0));
-        assert_eq!(pool.free_owners(&KEY, owner(1)), 1, "a client is no peer of its own");
+        let free = |key, client, wanted| pool.has_free_owners(key, owner(client), wanted);
+        assert!(free(&KEY, 9, 2) && !free(&KEY, 9, 3) && !free(&other, 9, 1) && free(&other, 9, 0));
+        assert!(free(&KEY, 1, 1) && !free(&KEY, 1, 2), "a client is no peer of its own");
         assert_eq!(pool.ranked(Path::Gpu).count(), 0);
         assert_eq!((pool.slots(&KEY), pool.slots(&other)), (12, 3), "busy ones too");
         pool.shift(other, member(1, 10), Readiness::Busy, Readiness::Absent);
