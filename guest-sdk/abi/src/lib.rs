@@ -115,8 +115,8 @@ pub mod status {
     pub const NO_GPU: i32 = -4;
     /// The module has no shader of that name.
     pub const NO_SHADER: i32 = -5;
-    /// Bindings do not fit the shader, an offset or length is not a multiple of 4, or a shader that is exact along x only was
-    /// dispatched along y or z.
+    /// Bindings do not fit the shader, an offset or length is not a multiple of 4, or an exact shader was dispatched
+    /// along an axis that its places do not depend on, or over more than 2^26 invocations along several axes.
     pub const INVALID: i32 = -6;
 }
 

@@ -40,7 +40,7 @@ pub use reference::Reference;
 pub use refusal::{Finding, Place};
 
 /// Raised with every change that gives a shader another class or other results: it is part of a peer's engine id.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// Where the results of a shader compare bit for bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +51,21 @@ pub enum Class {
     Device,
 }
 
+/// What a dispatch must be like for a shader to be [`Class::Exact`] in it: past it, invocations would meet at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// `None` for any.
+    axes: Option<usize>,
+    /// Invocations of a workgroup.
+    workgroup: u64,
+}
+
 /// WGSL that may be run.
 #[derive(Debug)]
 pub struct Shader {
     module: Module,
     findings: Vec<Finding>,
-    line_only: bool,
+    grid: Grid,
     rewritten: Rewritten,
     reference: Option<Arc<Reference>>,
 }
@@ -88,6 +97,7 @@ impl Shader {
         let written = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
         let mut problems = exact::problems(&module, &info);
         let races = race::problems(&module, &info, &barriers);
+        let grid = Grid::of(&module, races.axes);
         problems.extend(races.problems);
         problems.sort_by_key(|problem| problem.span.to_range().map_or(0, |range| range.start));
         // A vector is a float in more than one expression at one place.
@@ -103,7 +113,7 @@ impl Shader {
         }
         let findings = problems.into_iter().map(in_text).collect();
         let rewritten = Rewritten { module: written.module, has_trap: written.has_trap };
-        Ok(Self { module, findings, line_only: races.line_only, rewritten, reference })
+        Ok(Self { module, findings, grid, rewritten, reference })
     }
 
     /// Where its results compare.
@@ -118,11 +128,10 @@ impl Shader {
         &self.findings
     }
 
-    /// Whether it is [`Class::Exact`] only when dispatched along x: with more than one workgroup in y or z, invocations
-    /// with the same x would write the same place.
+    /// Over which workgroups it is [`Class::Exact`].
     #[must_use]
-    pub const fn line_only(&self) -> bool {
-        self.line_only
+    pub const fn grid(&self) -> Grid {
+        self.grid
     }
 
     /// What runs on the CPU in place of an adapter, if it is [`Class::Exact`].
@@ -141,6 +150,35 @@ impl Shader {
     #[must_use]
     pub const fn rewritten(&self) -> &Rewritten {
         &self.rewritten
+    }
+}
+
+impl Grid {
+    /// Any dispatch.
+    pub const ANY: Self = Self { axes: None, workgroup: 1 };
+
+    fn of(module: &Module, axes: Option<usize>) -> Self {
+        if axes.is_none() {
+            return Self::ANY;
+        }
+        let sides = module.entry_points.first().map_or([1; 3], |entry| entry.workgroup_size);
+        Self { axes, workgroup: sides.into_iter().map(u64::from).product() }
+    }
+
+    /// Axes along which there may be more than one workgroup: x, then y, then z.
+    #[must_use]
+    pub fn axes(&self) -> usize {
+        self.axes.unwrap_or(3)
+    }
+
+    /// Whether a dispatch of `groups` workgroups along x, y and z is such: along these axes only, and, along more than x, of
+    /// at most [`limits::GRID_INVOCATIONS`] invocations.
+    #[must_use]
+    pub fn holds(&self, groups: [u32; 3]) -> bool {
+        let Some(axes) = self.axes else { return true };
+        let along = groups.iter().rposition(|count| *count > 1).map_or(0, |axis| axis + 1);
+        let invocations = groups.iter().fold(self.workgroup, |all, count| all.saturating_mul(u64::from(*count)));
+        along <= axes && (along <= 1 || invocations <= u64::from(limits::GRID_INVOCATIONS))
     }
 }
 

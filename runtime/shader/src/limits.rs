@@ -68,12 +68,27 @@ pub const CALL_DEPTH: u32 = 64;
 /// Findings listed for one shader.
 pub const FINDINGS: usize = 32;
 
+/// Words of the largest buffer, 128 MiB.
+pub const BUFFER_WORDS: u32 = 32 << 20;
+
+/// Invocations of a dispatch along more than one axis whose places are its own: twice the words of the largest buffer, so
+/// that nobody misses the others. What is computed from all three axes then stays far below 2^32 and does not wrap.
+pub const GRID_INVOCATIONS: u32 = 2 * BUFFER_WORDS;
+
 /// Uses of shared variables that are compared with each other, loops counted twice. A shader past it is too long for this.
 pub const RACE_USES: usize = 1024;
 
-/// Statements and expressions looked at, those of loops twice, of loops in loops four times. With [`RACE_USES`] it bounds the time:
-/// each may be compared with every use.
+/// Statements and expressions looked at, those of loops twice, of loops in loops four times, of functions at each call.
 pub const RACE_STEPS: u32 = 1 << 18;
+
+/// Pairs of uses that are compared; bounds the time together with [`RACE_STEPS`].
+pub const RACE_PAIRS: u32 = 1 << 16;
+
+/// Conditions that are kept in mind at a place; more are ignored. People write three or four.
+pub const RACE_FACTS: usize = 32;
+
+/// Values that are told apart because a whole dispatch shares them, widths of grids above all; more are ignored.
+pub const RACE_WIDTHS: usize = 64;
 
 /// Rounds in which bounds of variables may grow before they count as unbounded.
 pub const RACE_ROUNDS: usize = 4;
@@ -97,5 +112,5 @@ pub const REFERENCE_TYPE_DEPTH: u32 = 64;
 /// time and memory it takes to lower one.
 pub const REFERENCE_WORK: u32 = 1 << 20;
 
-/// Blocks in blocks, those of called functions included, of an exact shader: lowering recurses.
+/// Blocks in blocks, those of called functions included, of an exact shader: lowering recurses, and so does looking for races.
 pub const REFERENCE_DEPTH: u32 = 200;

@@ -21,6 +21,11 @@ pub(crate) struct Uniformity {
 }
 
 impl Uniformity {
+    /// Nothing is known.
+    pub(crate) const fn unknown() -> Self {
+        Self { shared: Vec::new() }
+    }
+
     pub(crate) fn is_shared(&self, expression: Handle<Expression>) -> bool {
         self.shared.get(expression.index()).copied().unwrap_or(false)
     }

@@ -37,7 +37,7 @@ pub trait GpuAttempt: Send {
 
     /// `dispatch`: runs the shader named `name` over `groups` workgroups. `bindings` are pairs of binding index and
     /// handle; they must name exactly the buffers the shader declares, each large enough, and none twice if one use
-    /// may write; a shader that is exact only along x gets one workgroup in y and z. `OK`, `NO_SHADER`, `LIMIT`, `HANDLE` or
+    /// may write; `groups` must be such that an exact shader is exact ([`p2c2r_shader::Grid`]). `OK`, `NO_SHADER`, `LIMIT`, `HANDLE` or
     /// `INVALID`, checked in this order. A size of 0 runs nothing and counts as a dispatch.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ impl<B> Ledger<B> {
             return Err(status::LIMIT);
         }
         let bound = self.bind(shader, bindings)?;
-        if shader.line_only() && (groups[1] > 1 || groups[2] > 1) {
+        if !shader.grid().holds(groups) {
             return Err(status::INVALID);
         }
         self.dispatches += 1;

@@ -13,6 +13,9 @@ pub use p2c2r_shader::limits::{
 /// Bytes of one buffer: WebGPU's guaranteed `maxStorageBufferBindingSize`.
 pub const BUFFER_BYTES: u64 = 128 << 20;
 
+// What the analysis of shaders takes for granted.
+const _: () = assert!(BUFFER_BYTES == 4 * p2c2r_shader::limits::BUFFER_WORDS as u64);
+
 /// Live buffers of one attempt; also the number of handle slots.
 pub const BUFFERS: usize = 256;
 

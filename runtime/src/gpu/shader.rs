@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use naga::{AddressSpace, Span, StorageAccess, TypeInner};
-use p2c2r_shader::{Class, Finding, Place, Reference};
+use p2c2r_shader::{Class, Finding, Grid, Place, Reference};
 use p2c2r_signing::ResultClass;
 
 use super::device::contained;
@@ -23,7 +23,7 @@ pub(super) struct Shader {
     has_trap: bool,
     has_place: bool,
     asks_total: bool,
-    line_only: bool,
+    grid: Grid,
     /// If its kernel claims to be exact.
     reference: Option<Arc<Reference>>,
 }
@@ -59,7 +59,7 @@ impl Shader {
             has_trap: analysed.rewritten().has_trap(),
             has_place: sliced.has_place(),
             asks_total: sliced.asks_total(),
-            line_only: exact && analysed.line_only(),
+            grid: if exact { analysed.grid() } else { Grid::ANY },
             reference: analysed.reference().filter(|_| exact).cloned(),
             module: sliced.into_module(),
         })
@@ -76,7 +76,7 @@ impl Shader {
             has_trap: false,
             has_place: false,
             asks_total: false,
-            line_only: false,
+            grid: Grid::ANY,
             reference: None,
         })
     }
@@ -115,9 +115,9 @@ impl Shader {
         self.reference.as_deref()
     }
 
-    /// Whether it may be dispatched along x only.
-    pub(super) const fn line_only(&self) -> bool {
-        self.line_only
+    /// Over which workgroups it may be dispatched.
+    pub(super) const fn grid(&self) -> Grid {
+        self.grid
     }
 }
 

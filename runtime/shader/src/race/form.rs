@@ -2,19 +2,33 @@
 
 use naga::{Handle, LocalVariable};
 
-use crate::limits::{INVOCATIONS_PER_WORKGROUP, WORKGROUPS_PER_DIMENSION};
+use super::scale::{Scale, Sides, Width};
+use crate::limits::{GRID_INVOCATIONS, WORKGROUPS_PER_DIMENSION};
 
-/// `group * workgroup_id.x + lane * local_invocation_index + symbol + something in low..=high`, never past `u32::MAX`.
+/// Places of [`Form::terms`]: `workgroup_id`, by axis;
+pub(super) const GROUP: usize = 0;
+/// `local_invocation_id`, by axis;
+pub(super) const LOCAL: usize = 3;
+/// how often a loop that strides has gone round, or a number that a local variable holds;
+pub(super) const TURN: usize = 6;
+/// and 1.
+pub(super) const ONE: usize = 7;
+
+/// A scale of each of the terms, a symbol, and something in `low..=high`, all added up: it never wraps, and is at most `most`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
-    pub(super) group: u64,
-    pub(super) lane: u64,
+    pub(super) terms: [Scale; 8],
     pub(super) symbol: Option<Symbol>,
+    /// Whose turns they are.
+    pub(super) stride: Option<Symbol>,
+    /// The most that they come to.
+    pub(super) turned: u64,
     pub(super) low: u64,
     pub(super) high: u64,
+    pub(super) most: u64,
 }
 
-/// What a local variable held between two assignments, where that is the same for all invocations of a workgroup.
+/// What a local variable held between two assignments. As [`Form::symbol`] it is the same for all invocations of a workgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Symbol {
     pub(super) local: Handle<LocalVariable>,
@@ -25,57 +39,146 @@ pub(super) struct Symbol {
 /// What a branch says about the invocations in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fact {
-    /// `local_invocation_index` is below it.
-    Below(Form),
-    /// `local_invocation_index` is this.
-    Lane(u64),
-    /// `global_invocation_id.x` is this.
-    Only(u64),
+    /// The first is below the second.
+    Below(Form, Form),
+    /// It is this constant.
+    Is(Form, Form),
 }
 
 impl Form {
     pub(super) const UNKNOWN: Self = Self::range(0, u32::MAX as u64);
 
     pub(super) const fn range(low: u64, high: u64) -> Self {
-        Self { group: 0, lane: 0, symbol: None, low, high }
+        Self { terms: [Scale::NONE; 8], symbol: None, stride: None, turned: 0, low, high, most: high }
     }
 
     pub(super) const fn exactly(value: u64) -> Self {
         Self::range(value, value)
     }
 
-    pub(super) const fn lane() -> Self {
-        Self { lane: 1, ..Self::exactly(0) }
+    fn term(place: usize, scale: Scale, most: u64) -> Self {
+        let mut form = Self::exactly(0);
+        form.terms[place] = scale;
+        Self { most, ..form }
     }
 
-    pub(super) const fn group() -> Self {
-        Self { group: 1, ..Self::exactly(0) }
+    /// `workgroup_id` along `axis`.
+    pub(super) fn group(axis: usize) -> Self {
+        Self::term(GROUP + axis, Scale::number(1), u64::from(WORKGROUPS_PER_DIMENSION) - 1)
     }
 
-    /// `global_invocation_id.x` of workgroups of `size`.
-    pub(super) const fn global(size: u64) -> Self {
-        Self { group: size, lane: 1, ..Self::exactly(0) }
+    /// `local_invocation_id` along `axis`; zero has no term.
+    pub(super) fn local(axis: usize, sides: Sides) -> Self {
+        match sides.along(axis) {
+            1 => Self::exactly(0),
+            side => Self::term(LOCAL + axis, Scale::number(1), side - 1),
+        }
     }
 
-    /// The largest value it can have.
-    pub(super) fn most(&self) -> u64 {
-        let parts = [
-            self.group.saturating_mul(u64::from(WORKGROUPS_PER_DIMENSION) - 1),
-            self.lane.saturating_mul(u64::from(INVOCATIONS_PER_WORKGROUP) - 1),
-            self.symbol.map_or(0, |symbol| symbol.most),
-            self.high,
-        ];
-        parts.into_iter().fold(0, u64::saturating_add)
+    /// `global_invocation_id` along `axis`.
+    pub(super) fn global(axis: usize, sides: Sides) -> Self {
+        Self::group(axis).times(Scale::number(sides.along(axis)), sides).plus(Self::local(axis, sides))
     }
 
-    pub(super) const fn constant(&self) -> Option<u64> {
-        let plain = self.group == 0 && self.lane == 0 && self.symbol.is_none() && self.low == self.high;
-        if plain { Some(self.low) } else { None }
+    /// `local_invocation_index`.
+    pub(super) fn lane(sides: Sides) -> Self {
+        let row = Self::local(0, sides);
+        let plane = row.plus(Self::local(1, sides).times(Scale::number(sides.along(0)), sides));
+        plane.plus(Self::local(2, sides).times(Scale::number(sides.along(0) * sides.along(1)), sides))
+    }
+
+    /// A value that is the same in the whole dispatch.
+    pub(super) fn width(width: Width) -> Self {
+        let scale = Scale::from(width);
+        Self::term(ONE, scale, scale.most())
+    }
+
+    /// `symbol` alone.
+    pub(super) const fn symbol(symbol: Symbol) -> Self {
+        let most = symbol.most;
+        Self { symbol: Some(symbol), most, ..Self::exactly(0) }
+    }
+
+    /// A number of which nothing more is known than which it is.
+    pub(super) fn turns(symbol: Symbol) -> Self {
+        Self { stride: Some(symbol), turned: symbol.most, ..Self::term(TURN, Scale::number(1), symbol.most) }
+    }
+
+    pub(super) fn constant(&self) -> Option<u64> {
+        (self.is_value() && self.symbol.is_none() && self.terms == [Scale::NONE; 8]).then_some(self.low)
+    }
+
+    /// Itself as a factor, if it is the same in the whole dispatch.
+    pub(super) fn scale(&self) -> Option<Scale> {
+        if let Some(number) = self.constant() {
+            return Some(Scale::number(number));
+        }
+        self.is(&Self::term(ONE, self.terms[ONE], 0)).then_some(self.terms[ONE])
+    }
+
+    /// Whether two of the same shape are the same number: nothing in them is only bounded.
+    fn is_value(&self) -> bool {
+        self.low == self.high
+    }
+
+    /// Whether both are the same number in one invocation, whatever else is known of either.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let bare = |form: &Self| Self { turned: 0, most: 0, ..*form };
+        self.is_value() && bare(self) == bare(other)
+    }
+
+    /// With what `facts` say of how large it can be.
+    pub(super) fn given(mut self, facts: &[Fact]) -> Self {
+        for fact in facts {
+            let Fact::Below(below, bound) = fact else { continue };
+            if self.is(below) {
+                self.most = self.most.min(bound.most.saturating_sub(1));
+                self.turned = self.turned.min(self.most);
+            }
+        }
+        self
+    }
+
+    pub(super) fn at_most(self, most: u64) -> Self {
+        Self { most: self.most.min(most), ..self }
     }
 
     /// Itself if it cannot wrap, `most` being what its type holds.
-    pub(super) fn within(self, most: u64) -> Self {
-        if self.most() <= most { self } else { Self::UNKNOWN }
+    pub(super) fn within(self, most: u64, sides: Sides) -> Self {
+        let bounded = Self { most: self.most.min(self.most_of_terms(sides)), ..self };
+        if bounded.most <= most { bounded } else { Self::UNKNOWN }
+    }
+
+    /// What the terms can come to. A dispatch along more than one axis has at most [`GRID_INVOCATIONS`], and one along x less.
+    fn most_of_terms(&self, sides: Sides) -> u64 {
+        let groups = u64::from(GRID_INVOCATIONS) / sides.invocations();
+        let terms = self.terms.iter().enumerate().map(|(place, scale)| {
+            if scale.is_none() {
+                return 0;
+            }
+            if place == TURN {
+                return self.turned;
+            }
+            let most = match place {
+                ONE => 1,
+                LOCAL.. => sides.along(place - LOCAL) - 1,
+                _ => u64::from(WORKGROUPS_PER_DIMENSION) - 1,
+            };
+            let plain = scale.most().saturating_mul(most);
+            let grid = match place {
+                LOCAL.. => scale.of_groups(None).map(|number| number.saturating_mul(most)),
+                axis => scale.of_groups(Some(axis)),
+            };
+            plain.min(grid.map_or(u64::MAX, |number| number.saturating_mul(groups)))
+        });
+        let rest = self.symbol.map_or(0, |symbol| symbol.most).saturating_add(self.high);
+        terms.fold(rest, u64::saturating_add)
+    }
+
+    /// Less exact: turns as something that is only bounded.
+    pub(super) fn without_turns(mut self) -> Self {
+        self.terms[TURN] = Scale::NONE;
+        Self { stride: None, turned: 0, high: self.high.saturating_add(self.turned), ..self }
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
@@ -83,136 +186,63 @@ impl Form {
             (Some(_), Some(_)) => return Self::UNKNOWN,
             (one, two) => one.or(two),
         };
+        let stride = match (self.stride, other.stride) {
+            (Some(one), Some(two)) if one != two => {
+                return self.plus(other.without_turns());
+            }
+            (one, two) => one.or(two),
+        };
+        let mut terms = self.terms;
+        for (term, other) in terms.iter_mut().zip(other.terms) {
+            let Some(sum) = term.plus(other) else { return Self::UNKNOWN };
+            *term = sum;
+        }
         Self {
-            group: self.group.saturating_add(other.group),
-            lane: self.lane.saturating_add(other.lane),
+            terms,
             symbol,
+            stride,
+            turned: self.turned.saturating_add(other.turned),
             low: self.low.saturating_add(other.low),
             high: self.high.saturating_add(other.high),
+            most: self.most.saturating_add(other.most),
         }
     }
 
     pub(super) fn minus(self, other: Self) -> Self {
         match other.constant() {
-            Some(less) if less <= self.low => Self { low: self.low - less, high: self.high - less, ..self },
+            Some(less) if less <= self.low => {
+                Self { low: self.low - less, high: self.high - less, most: self.most.saturating_sub(less), ..self }
+            }
             _ => Self::UNKNOWN,
         }
     }
 
-    pub(super) fn times(self, factor: u64) -> Self {
-        if self.symbol.is_some() && factor != 1 {
+    pub(super) fn times(self, factor: Scale, sides: Sides) -> Self {
+        let number = factor.plain();
+        if self.symbol.is_some() && number != Some(1) {
             return Self::UNKNOWN;
         }
-        Self {
-            group: self.group.saturating_mul(factor),
-            lane: self.lane.saturating_mul(factor),
-            symbol: self.symbol,
-            low: self.low.saturating_mul(factor),
-            high: self.high.saturating_mul(factor),
-        }
-    }
-}
-
-/// An index with what is known of the invocations that use it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Use {
-    /// `None` for a whole array or struct.
-    pub(super) index: Option<Form>,
-    pub(super) facts: Vec<Fact>,
-}
-
-impl Use {
-    fn only(&self) -> Option<u64> {
-        self.facts.iter().find_map(|fact| if let Fact::Only(it) = fact { Some(*it) } else { None })
-    }
-
-    fn one_lane(&self) -> Option<u64> {
-        self.facts.iter().find_map(|fact| if let Fact::Lane(lane) = fact { Some(*lane) } else { None })
-    }
-
-    fn below(&self) -> impl Iterator<Item = &Form> {
-        self.facts.iter().filter_map(|fact| if let Fact::Below(bound) = fact { Some(bound) } else { None })
-    }
-
-    /// The highest lane that can be here.
-    fn last_lane(&self) -> u64 {
-        let bounds = self.below().filter_map(Form::constant).map(|bound| bound.saturating_sub(1));
-        bounds.chain(self.one_lane()).fold(u64::from(INVOCATIONS_PER_WORKGROUP) - 1, u64::min)
-    }
-
-    /// Whether different invocations of a dispatch along x never meet at one place, one using `self`, the other `other`.
-    pub(super) fn apart_in_line(&self, other: &Self, invocations: u64) -> bool {
-        if self.only().is_some() && self.only() == other.only() {
-            return true;
-        }
-        let (Some(a), Some(b)) = (self.index, other.index) else { return false };
-        if a.symbol.is_some() || b.symbol.is_some() || a.group != b.group || a.lane != b.lane {
-            return false;
-        }
-        let spread = a.high.max(b.high) - a.low.min(b.low);
-        let lanes = if self.one_lane().is_some() && self.one_lane() == other.one_lane() { 1 } else { invocations };
-        // Mixed radix: lanes do not reach each other, and a group's lanes do not reach the next group's.
-        let lanes_apart = lanes == 1 || a.lane > spread;
-        lanes_apart && a.group > a.lane.saturating_mul(lanes - 1).saturating_add(spread)
-    }
-
-    /// Whether different invocations of a workgroup never meet at one place between two barriers.
-    pub(super) fn apart_in_group(&self, other: &Self) -> bool {
-        let same = |one: Option<u64>, two: Option<u64>| one.is_some() && one == two;
-        if same(self.one_lane(), other.one_lane()) || same(self.only(), other.only()) {
-            return true;
-        }
-        let (Some(a), Some(b)) = (self.index, other.index) else { return false };
-        if a.group != b.group {
-            return false;
-        }
-        if a.symbol == b.symbol {
-            let spread = a.high.max(b.high) - a.low.min(b.low);
-            let ends = |index: Form, by: &Self| index.high + index.lane * by.last_lane();
-            if (a.lane == b.lane && a.lane > spread) || ends(a, self) < b.low || ends(b, other) < a.low {
-                return true;
+        let mut form = self;
+        match number {
+            Some(number) => {
+                form.low = self.low.saturating_mul(number);
+                form.high = self.high.saturating_mul(number);
             }
+            // A constant becomes a multiple of what is not known; a range cannot.
+            None if self.is_value() => {
+                let Some(ones) = form.terms[ONE].plus(Scale::number(self.low)) else { return Self::UNKNOWN };
+                form.terms[ONE] = ones;
+                (form.low, form.high) = (0, 0);
+            }
+            None => return Self::UNKNOWN,
         }
-        self.stays_below(&b) || other.stays_below(&a)
-    }
-
-    /// The tree reduction: below `s` here, `s` and up there.
-    fn stays_below(&self, there: &Form) -> bool {
-        self.index == Some(Form { group: there.group, ..Form::lane() })
-            && there.symbol.is_some()
-            && self.below().any(|bound| *bound == Form { symbol: there.symbol, ..Form::exactly(0) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn used(index: Form, facts: &[Fact]) -> Use {
-        Use { index: Some(index), facts: facts.to_vec() }
-    }
-
-    #[test]
-    fn own_indices_are_apart() {
-        let own = Form::global(64);
-        let check = |a: Form, b: Form| used(a, &[]).apart_in_line(&used(b, &[]), 64);
-        assert!(check(own, own));
-        assert!(check(own.times(4).plus(Form::exactly(3)), own.times(4)));
-        assert!(check(own.times(4).plus(Form::range(0, 3)), own.times(4).plus(Form::range(0, 3))));
-        assert!(!check(own.times(4).plus(Form::exactly(4)), own.times(4)));
-        assert!(!check(own, own.plus(Form::exactly(1))));
-        assert!(!check(own, own.times(2)));
-        assert!(!check(Form::lane(), Form::lane()));
-        assert!(!check(Form::group(), Form::group()));
-        let first = used(Form::group(), &[Fact::Lane(0)]);
-        assert!(first.apart_in_line(&first, 64));
-        assert!(!first.apart_in_line(&used(Form::group(), &[Fact::Lane(1)]), 64));
-    }
-
-    #[test]
-    fn what_could_wrap_is_unknown() {
-        let most = u64::from(u32::MAX);
-        assert_eq!(Form::global(256).times(256).within(most), Form::global(256).times(256));
-        assert_eq!(Form::global(256).times(257).within(most), Form::UNKNOWN);
+        for term in &mut form.terms {
+            let Some(product) = term.times(factor) else { return Self::UNKNOWN };
+            *term = product;
+        }
+        form.turned = self.turned.saturating_mul(factor.most());
+        form.most = self.most.saturating_mul(factor.most());
+        form.most = form.most.min(form.most_of_terms(sides));
+        form
     }
 }
