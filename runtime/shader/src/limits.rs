@@ -28,6 +28,10 @@ pub const LOOP_ROUNDS: u32 = 8_190;
 
 const _: () = assert!(LOOP_FUEL + LOOP_ROUNDS < 65_535);
 
+/// Expressions that are evaluated before a loop to know how long it is; a loop whose bound takes more is counted round by round.
+/// `params.camera.spheres` takes 3. Each may have the loop looked through for whether it stays the same.
+pub const COUNTED_BOUND: usize = 16;
+
 /// Invocations of one workgroup: WebGPU's guaranteed `maxComputeInvocationsPerWorkgroup`.
 pub const INVOCATIONS_PER_WORKGROUP: u32 = 256;
 

@@ -27,7 +27,7 @@ pub(super) struct Writer<'a> {
     pub(super) scratch: Vec<(Handle<Type>, Handle<LocalVariable>)>,
     pub(super) scratch_bytes: u32,
     barriers: &'a Barriers,
-    budget: Option<Budget>,
+    pub(super) budget: Option<Budget>,
     /// The block being written.
     block: Block,
     /// First and last of the expressions whose evaluation has not been written yet.
@@ -157,7 +157,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `write` in a block of its own.
-    fn within<T>(&mut self, write: impl FnOnce(&mut Self) -> T) -> (Block, T) {
+    pub(super) fn within<T>(&mut self, write: impl FnOnce(&mut Self) -> T) -> (Block, T) {
         self.flush();
         let outer = std::mem::take(&mut self.block);
         let result = write(self);
@@ -200,6 +200,13 @@ impl<'a> Writer<'a> {
             }
             Statement::Loop { body, continuing, break_if } => {
                 let waits = self.barriers.in_loop(body, continuing);
+                let counted = if waits { None } else { self.counted(body, continuing, *break_if) };
+                if let Some(counted) = counted {
+                    return self.pay_at_once(&counted, span, |writer| {
+                        let (body, continuing) = (writer.inner(body)?, writer.inner(continuing)?);
+                        Ok(Statement::Loop { body, continuing, break_if: None })
+                    });
+                }
                 let (new_body, result) = self.within(|writer| {
                     writer.spend(waits, span);
                     writer.statements(body)

@@ -4,6 +4,7 @@
 //!   one. When they are used up it sets the trap word, leaves the loop it is in, and every loop it comes to afterwards, and
 //!   runs on to its end. It never skips a barrier: loops with a barrier are counted apart, and since
 //!   [`crate::uniform`] has shown that all invocations of a workgroup go round them together, they leave them together.
+//!   Loops without a barrier whose length is known when they begin are counted all at once ([`counted`]).
 //! - **Indices stay inside.** A load out of range gives zero and a store, or an atomic operation, does nothing. Drivers
 //!   clamp or give zero, each as it likes.
 //! - **Shift counts** are taken modulo 32, as WGSL says and naga's back ends do not.
@@ -16,6 +17,7 @@ pub(crate) use slice::{Asks, slice};
 pub(crate) use value::operands;
 
 mod body;
+mod counted;
 mod slice;
 mod value;
 

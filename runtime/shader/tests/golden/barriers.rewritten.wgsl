@@ -45,36 +45,39 @@ fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: v
             }
             workgroupBarrier();
             k = 0u;
-            loop {
-                let _e53 = p2c2r_fuel;
-                if (_e53 == 0u) {
-                    atomicStore((&p2c2r_trap), 1u);
-                    break;
+            let _e50 = k;
+            let _e55 = select(0u, (i - _e50), (_e50 < i));
+            let _e60 = p2c2r_fuel;
+            if (_e55 < _e60) {
+                p2c2r_fuel = ((_e60 - _e55) - 1u);
+                loop {
+                    let _e64 = k;
+                    if (_e64 < i) {
+                    } else {
+                        break;
+                    }
+                    {
+                    }
+                    continuing {
+                        let _e66 = k;
+                        k = (_e66 + 1u);
+                    }
                 }
-                p2c2r_fuel = (_e53 - 1u);
-                let _e56 = k;
-                if (_e56 < i) {
-                } else {
-                    break;
-                }
-                {
-                }
-                continuing {
-                    let _e58 = k;
-                    k = (_e58 + 1u);
-                }
+            } else {
+                atomicStore((&p2c2r_trap), 1u);
+                p2c2r_fuel = 0u;
             }
         }
         continuing {
-            let _e61 = s;
-            s = (_e61 >> 1u);
+            let _e69 = s;
+            s = (_e69 >> 1u);
         }
     }
     if (i == 0u) {
-        let _e69 = arrayLength((&out));
-        let _e77 = x[0];
-        if (group.x < _e69) {
-            out[min(group.x, (_e69 - 1u))] = _e77;
+        let _e77 = arrayLength((&out));
+        let _e85 = x[0];
+        if (group.x < _e77) {
+            out[min(group.x, (_e77 - 1u))] = _e85;
         }
         return;
     } else {

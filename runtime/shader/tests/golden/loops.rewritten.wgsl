@@ -35,74 +35,77 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (_e5 != 0u) {
         p2c2r_fuel = 0u;
     }
+    let _e8 = i;
+    let _e15 = select(0u, (id.x - _e8), (_e8 < id.x));
+    let _e20 = p2c2r_fuel;
+    if (_e15 < _e20) {
+        p2c2r_fuel = ((_e20 - _e15) - 1u);
+        loop {
+            let _e25 = i;
+            if (_e25 < id.x) {
+            } else {
+                break;
+            }
+            {
+                loop {
+                    let _e32 = p2c2r_fuel;
+                    if (_e32 == 0u) {
+                        atomicStore((&p2c2r_trap), 1u);
+                        break;
+                    }
+                    p2c2r_fuel = (_e32 - 1u);
+                    let _e36 = sum;
+                    if (_e36 < 10u) {
+                    } else {
+                        break;
+                    }
+                    {
+                        let _e39 = sum;
+                        let _e40 = i;
+                        let _e41 = first_above(_e40);
+                        sum = (_e39 + _e41);
+                    }
+                }
+                let _e43 = sum;
+                if (_e43 == 13u) {
+                    continue;
+                }
+                let _e46 = i;
+                switch _e46 {
+                    case 7u: {
+                        break;
+                    }
+                    default: {
+                        sum = 0u;
+                    }
+                }
+            }
+            continuing {
+                let _e48 = i;
+                i = (_e48 + 1u);
+            }
+        }
+    } else {
+        atomicStore((&p2c2r_trap), 1u);
+        p2c2r_fuel = 0u;
+    }
     loop {
-        let _e11 = p2c2r_fuel;
-        if (_e11 == 0u) {
+        let _e55 = p2c2r_fuel;
+        if (_e55 == 0u) {
             atomicStore((&p2c2r_trap), 1u);
             break;
         }
-        p2c2r_fuel = (_e11 - 1u);
-        let _e15 = i;
-        if (_e15 < id.x) {
-        } else {
-            break;
-        }
-        {
-            loop {
-                let _e23 = p2c2r_fuel;
-                if (_e23 == 0u) {
-                    atomicStore((&p2c2r_trap), 1u);
-                    break;
-                }
-                p2c2r_fuel = (_e23 - 1u);
-                let _e27 = sum;
-                if (_e27 < 10u) {
-                } else {
-                    break;
-                }
-                {
-                    let _e30 = sum;
-                    let _e31 = i;
-                    let _e32 = first_above(_e31);
-                    sum = (_e30 + _e32);
-                }
-            }
-            let _e34 = sum;
-            if (_e34 == 13u) {
-                continue;
-            }
-            let _e37 = i;
-            switch _e37 {
-                case 7u: {
-                    break;
-                }
-                default: {
-                    sum = 0u;
-                }
-            }
-        }
+        p2c2r_fuel = (_e55 - 1u);
+        let _e58 = sum;
+        sum = (_e58 + 1u);
         continuing {
-            let _e39 = i;
-            i = (_e39 + 1u);
+            let _e61 = sum;
+            sum = (_e61 * 3u);
+            let _e64 = sum;
+            break if (_e64 > 100u);
         }
     }
-    loop {
-        let _e46 = p2c2r_fuel;
-        if (_e46 == 0u) {
-            atomicStore((&p2c2r_trap), 1u);
-            break;
-        }
-        p2c2r_fuel = (_e46 - 1u);
-        let _e49 = sum;
-        sum = (_e49 + 1u);
-        continuing {
-            let _e52 = sum;
-            sum = (_e52 * 3u);
-            let _e55 = sum;
-            break if (_e55 > 100u);
-        }
-    }
-    let _e60 = sum;
-    out[0] = _e60;
+    let _e69 = sum;
+    out[0] = _e69;
     return;
 }

@@ -34,30 +34,33 @@ fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: v
     if (group_1.x > 3u) {
         workgroupBarrier();
     }
-    loop {
-        let _e37 = p2c2r_fuel;
-        if (_e37 == 0u) {
-            atomicStore((&p2c2r_trap), 1u);
-            break;
-        }
-        p2c2r_fuel = (_e37 - 1u);
-        let _e41 = n;
-        if (_e41 < id_2.x) {
-        } else {
-            break;
-        }
-        {
-            let _e46 = arrayLength((&words));
-            let _e49 = (place < _e46);
-            let _e52 = words[min(place, (_e46 - 1u))];
-            if _e49 {
-                words[min(place, (_e46 - 1u))] = (select(0u, _e52, _e49) + id_2.y);
+    let _e34 = n;
+    let _e41 = select(0u, (id_2.x - _e34), (_e34 < id_2.x));
+    let _e46 = p2c2r_fuel;
+    if (_e41 < _e46) {
+        p2c2r_fuel = ((_e46 - _e41) - 1u);
+        loop {
+            let _e51 = n;
+            if (_e51 < id_2.x) {
+            } else {
+                break;
+            }
+            {
+                let _e55 = arrayLength((&words));
+                let _e58 = (place < _e55);
+                let _e61 = words[min(place, (_e55 - 1u))];
+                if _e58 {
+                    words[min(place, (_e55 - 1u))] = (select(0u, _e61, _e58) + id_2.y);
+                }
+            }
+            continuing {
+                let _e66 = n;
+                n = (_e66 + 1u);
             }
         }
-        continuing {
-            let _e57 = n;
-            n = (_e57 + 1u);
-        }
+    } else {
+        atomicStore((&p2c2r_trap), 1u);
+        p2c2r_fuel = 0u;
     }
     return;
 }

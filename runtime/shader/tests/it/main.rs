@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod accepted;
+mod counted;
 mod generated;
 mod golden;
 mod refused;
