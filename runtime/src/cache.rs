@@ -4,7 +4,11 @@
 //! An entry is `MAC: 32 bytes, code`, in `<cache dir>/<engine>/<module id>.<plain|fuel>`. The key is `aot.key` in the
 //! folder above the cache, so that emptying or sharing the cache does not touch it. Whatever is wrong with an entry,
 //! the module is compiled again.
+//!
+//! A peer that is updated makes a folder for each engine it ever was. Those that nobody used for a while are removed when a
+//! cache is opened.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +17,7 @@ use std::time::SystemTime;
 use p2c2r_signing::{Digest, ModuleId};
 
 use crate::engine::Metering;
-use crate::limits::{CACHE_BYTES, CACHE_ENTRY_BYTES};
+use crate::limits::{CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_FOLDERS, CACHE_IDLE};
 
 const KEY_FILE: &str = "aot.key";
 const KEY_BYTES: usize = 32;
@@ -41,6 +45,8 @@ impl Cache {
         let parent = dir.canonicalize()?.parent().map(Path::to_owned);
         let parent = parent.ok_or_else(|| io::Error::other("the cache folder must have a folder above it"))?;
         let key = load_or_make_key(&parent.join(KEY_FILE))?;
+        mark_used(&entries);
+        remove_unused(dir, &entries, SystemTime::now());
         Ok(Self { bounds: Bounds::MOST, dir: entries, key, engine_id, code_id })
     }
 
@@ -60,6 +66,7 @@ impl Cache {
             tracing::warn!(path = %path.display(), "compiled code does not carry our mac; compiling again");
             return None;
         }
+        mark_used(&self.dir);
         Some(code)
     }
 
@@ -128,6 +135,39 @@ struct Bounds {
 
 impl Bounds {
     const MOST: Self = Self { entry_bytes: CACHE_ENTRY_BYTES, total_bytes: CACHE_BYTES };
+}
+
+/// Says by a folder's time of modification that it is in use. Where that cannot be set, making entries still does.
+fn mark_used(dir: &Path) {
+    if let Err(error) = File::open(dir).and_then(|dir| dir.set_modified(SystemTime::now())) {
+        tracing::debug!(dir = %dir.display(), %error, "time of the compiled-code folder not renewed");
+    }
+}
+
+/// Removes the folders of other engines in `dir` that nobody has used for [`CACHE_IDLE`] before `now`. What cannot be read or removed
+/// stays.
+fn remove_unused(dir: &Path, own: &Path, now: SystemTime) {
+    let unused = |entry: &fs::DirEntry| {
+        let about = entry.metadata().ok()?;
+        // A time to come is no age.
+        let idle = now.duration_since(about.modified().ok()?).ok()?;
+        (about.is_dir() && idle > CACHE_IDLE && is_engine(&entry.file_name()) && entry.path() != own).then_some(())
+    };
+    let Ok(folders) = fs::read_dir(dir) else { return };
+    for entry in folders.take(CACHE_FOLDERS).flatten().filter(|entry| unused(entry).is_some()) {
+        let path = entry.path();
+        match fs::remove_dir_all(&path) {
+            Ok(()) => tracing::info!(path = %path.display(), "compiled code of an engine that nobody uses removed"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "compiled code that nobody uses not removed"),
+        }
+    }
+}
+
+/// Whether a folder has a name that [`Cache::open`] gives.
+fn is_engine(name: &OsStr) -> bool {
+    let digits = Digest::from_bytes([0; 32]).short().len();
+    name.to_str()
+        .is_some_and(|name| name.len() == digits && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 fn load_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
@@ -244,6 +284,51 @@ mod tests {
         assert_eq!(kept(&cache), [2, 3]);
         store(&cache, 4, 50 - 1);
         assert_eq!(kept(&cache), [2, 3, 4]);
+    }
+
+    /// Folders of other engines: how long nobody used them, and whether they are there after the cache was opened.
+    #[cfg(unix)]
+    #[test]
+    fn folders_that_nobody_uses_are_removed() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let dir = tempfile::tempdir().unwrap();
+        let (aot, now) = (dir.path().join("aot"), SystemTime::now());
+        let own = Digest::from_bytes([1; 32]);
+        let folder = |name: &str, idle: Duration| {
+            let path = aot.join(name);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("entry"), "code").unwrap();
+            File::open(&path).unwrap().set_modified(now - idle).unwrap();
+            path
+        };
+        let old = folder(&Digest::from_bytes([2; 32]).short(), CACHE_IDLE + SECOND);
+        // Opening is a little later than `now`.
+        let used = folder(&Digest::from_bytes([3; 32]).short(), CACHE_IDLE - 3600 * SECOND);
+        let mine = folder(&own.short(), CACHE_IDLE * 2);
+        let strange = folder("pictures", CACHE_IDLE * 2);
+        let file = aot.join(Digest::from_bytes([4; 32]).short());
+        fs::write(&file, "not a folder").unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(now - CACHE_IDLE * 2).unwrap();
+
+        let cache = Cache::open(&aot, own, own).unwrap();
+        assert!(!old.exists());
+        for path in [&used, &mine, &strange, &file] {
+            assert!(path.exists(), "{}", path.display());
+        }
+        // At the bound exactly, nothing is removed; a second later it is.
+        let used_at = fs::metadata(&used).unwrap().modified().unwrap();
+        remove_unused(&aot, &mine, used_at + CACHE_IDLE);
+        assert!(used.exists());
+        remove_unused(&aot, &mine, used_at + CACHE_IDLE + SECOND);
+        assert!(!used.exists());
+
+        // Opening a cache is a use of it, and so is finding something there.
+        let renewed = || fs::metadata(&mine).unwrap().modified().unwrap() >= now - SECOND;
+        assert!(renewed());
+        store(&cache, 1, ENTRY);
+        File::open(&mine).unwrap().set_modified(now - CACHE_IDLE * 2).unwrap();
+        assert_eq!(kept(&cache), [1]);
+        assert!(renewed());
     }
 
     #[test]

@@ -163,8 +163,13 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::FLOATS
 
 pub(crate) fn config(metering: Metering, workers: u32, runaway: Runaway) -> Config {
     let mut config = Config::new();
-    // Compilers of guests leave calls that Cranelift does well to inline: a tracer of rays takes 0.7 times the time.
-    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).compiler_inlining(Inlining::Yes);
+    // Compilers of guests leave calls that Cranelift does well to inline: a tracer of rays takes 0.7 times the time. But then
+    // every function of a module is in memory at once, each as large as Cranelift allows, which counts of the module do not
+    // bound: only where a process that does nothing else compiles, under limits, and can be killed.
+    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).compiler_inlining(match runaway {
+        Runaway::Killed => Inlining::Yes,
+        Runaway::Interrupted => Inlining::No,
+    });
 
     // NaN bits are `crate::rewrite`'s: Cranelift would canonicalise after every instruction, and costs scalar code up to
     // 2.6 times its time.

@@ -136,3 +136,10 @@ pub const CACHE_ENTRY_BYTES: u64 = 256 << 20;
 
 /// Bytes of the whole compiled-code cache of one engine; the oldest entries go first.
 pub const CACHE_BYTES: u64 = 2 << 30;
+
+/// How long nobody may have used an engine's folder of compiled code before it is removed. Engines change with every release that
+/// can change a result; a month is longer than two releases of a peer run side by side.
+pub const CACHE_IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Folders that opening a cache looks at for those nobody uses; more than a machine has had engines. What is past it waits.
+pub const CACHE_FOLDERS: usize = 1024;

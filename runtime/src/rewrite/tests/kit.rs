@@ -56,7 +56,7 @@ impl Variant {
         })
     }
 
-    /// An engine for it; the first of [`Self::all`] is everybody's own.
+    /// An engine for it. Calls are inlined where it optimises, whatever ends a run: that must not matter either.
     pub(super) fn plant(self) -> Arc<Plant> {
         const WORKERS: u32 = 4;
         let mut config = config(self.metering, WORKERS, self.runaway);
