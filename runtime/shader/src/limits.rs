@@ -89,7 +89,7 @@ pub const RACE_STEPS: u32 = 1 << 18;
 pub const RACE_PAIRS: u32 = 1 << 16;
 
 /// Conditions that are kept in mind at a place; more are ignored. People write three or four.
-pub const RACE_FACTS: usize = 32;
+pub const RACE_FACTS: usize = 16;
 
 /// Values that are told apart because a whole dispatch shares them, widths of grids above all; more are ignored.
 pub const RACE_WIDTHS: usize = 64;

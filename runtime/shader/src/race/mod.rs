@@ -102,7 +102,8 @@ fn written(module: &Module) -> Vec<bool> {
 /// Of each function of the arena: whether it must be looked at where it is called. It touches what is written or waits,
 /// itself or through what it calls, or it is no more than a formula, of which indices are made.
 fn entered(module: &Module, written: &[bool], barriers: &Barriers) -> Vec<bool> {
-    let mut entered: Vec<bool> = Vec::with_capacity(module.functions.len());
+    let mut acting: Vec<bool> = Vec::with_capacity(module.functions.len());
+    let mut entered = Vec::with_capacity(module.functions.len());
     for (handle, function) in module.functions.iter() {
         let touches =
             |pointer| matches!(root(function, pointer), Some(Root::Global(global)) if written[global.index()]);
@@ -114,11 +115,12 @@ fn entered(module: &Module, written: &[bool], barriers: &Barriers) -> Vec<bool> 
             Statement::Store { pointer, .. }
             | Statement::Atomic { pointer, .. }
             | Statement::WorkGroupUniformLoad { pointer, .. } => touches(*pointer),
-            Statement::Call { function, .. } => entered[function.index()],
+            Statement::Call { function, .. } => acting[function.index()],
             _ => false,
         });
         let formula = function.body.iter().all(|it| matches!(it, Statement::Emit(_) | Statement::Return { .. }));
-        entered.push(reads || acts || formula || barriers.function(handle));
+        acting.push(reads || acts || barriers.function(handle));
+        entered.push(acting[handle.index()] || formula);
     }
     entered
 }
