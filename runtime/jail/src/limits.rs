@@ -49,6 +49,10 @@ pub const SHARED_BLOB_BYTES: u64 = 256 << 20;
 /// Kernels whose shaders a GPU worker keeps compiled.
 pub const GPU_KERNELS: usize = 32;
 
+/// How long a dispatch waits in a GPU worker for the call that comes after it. A guest that reads at once does so within 20 us;
+/// one that does not wait for its dispatch loses no more than this.
+pub const GPU_PAUSE: Duration = Duration::from_micros(100);
+
 /// Time a GPU worker has to compile the shaders of a kernel, and to open a session: with a fresh device it compiles them first.
 /// The raytrace kernel's take lavapipe under a second.
 pub const GPU_COMPILE: Duration = Duration::from_secs(10);

@@ -345,4 +345,33 @@ mod tests {
             computes(&gpu, &shaders, 1);
         }
     }
+
+    #[test]
+    fn what_an_attempt_leaves_is_cleared_for_the_next() {
+        let Some((gpu, shaders)) = seven() else { return };
+        let ends: [fn(&mut GpuSession, i32); 5] = [
+            |_, _| {},
+            |session, buffer| assert_eq!(session.buf_write(buffer, 0, &[9; 4]), Ok(0)),
+            |session, buffer| assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0)),
+            |session, buffer| {
+                assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
+                session.flush().unwrap();
+            },
+            |session, buffer| {
+                assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
+                assert_eq!(session.buf_read(buffer, 0, &mut [0; 4]), Ok(0));
+            },
+        ];
+        let device = gpu.device().unwrap();
+        for (attempt, end) in ends.iter().chain(&ends).enumerate() {
+            assert_eq!(device.spare_buffers(), attempt.min(1));
+            let mut session = open(&gpu, &shaders);
+            let buffer = session.buf_create(4).unwrap();
+            assert_eq!(device.spare_buffers(), 0, "it is taken");
+            let mut word = [1; 4];
+            assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
+            assert_eq!(word, [0; 4], "attempt {attempt}");
+            end(&mut session, buffer);
+        }
+    }
 }

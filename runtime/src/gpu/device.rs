@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::GpuFault;
 use super::limits::{ABANDONED_DEVICES, COPY_BYTES};
+use super::pool::Pool;
 use super::until::Until;
 
 /// The word that comes with every read.
@@ -24,6 +25,10 @@ pub(super) struct Device {
     lost: Arc<Mutex<Option<String>>>,
     /// The newest submission; see [`Device::submit`].
     last: Mutex<(u64, Option<wgpu::SubmissionIndex>)>,
+    /// What ended attempts leave to the next, cleared.
+    pool: Mutex<Pool<wgpu::Buffer>>,
+    /// What the last attempt that ended read with. Nobody looks at more of it than was copied there before.
+    stage: Mutex<Staging>,
     /// Distinguishes devices of one process; compiled shaders belong to one.
     generation: u64,
     abandoned: Arc<Abandoned>,
@@ -47,6 +52,23 @@ pub(super) struct Submitted {
 /// One end of a host-device copy, kept between reads.
 #[derive(Default)]
 pub(super) struct Staging(Option<wgpu::Buffer>);
+
+/// A dispatch that can be submitted.
+pub(super) struct Work {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) bound: wgpu::BindGroup,
+    pub(super) groups: [u32; 3],
+}
+
+/// What is read.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) buffer: &'a wgpu::Buffer,
+    /// A multiple of 4, in range.
+    pub(super) offset: u64,
+    /// Its first word comes with the rest.
+    pub(super) flag: Option<&'a wgpu::Buffer>,
+}
 
 impl Device {
     /// Opens a device with `limits` and no features.
@@ -84,6 +106,8 @@ impl Device {
             open: Some((device, queue)),
             lost,
             last: Mutex::default(),
+            pool: Mutex::new(Pool::new()),
+            stage: Mutex::default(),
             generation,
             abandoned,
             #[cfg(test)]
@@ -141,12 +165,43 @@ impl Device {
     /// A zeroed storage buffer.
     pub(super) fn buffer(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
         use wgpu::BufferUsages as Usage;
+        let spare = self.guarded(|_, _| self.pool.lock().unwrap_or_else(PoisonError::into_inner).take(bytes))?;
+        if let Some(spare) = spare {
+            return Ok(spare);
+        }
         self.create(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
     }
 
     /// A zeroed uniform buffer.
     pub(super) fn uniform(&self, bytes: u64) -> Result<wgpu::Buffer, GpuFault> {
         self.create(bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// What was kept to read with.
+    pub(super) fn staging(&self) -> Staging {
+        std::mem::take(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Clears the buffers of an attempt that has ended, and keeps them and `staging` for another. Nobody else has them, and
+    /// nothing that uses them is submitted any more.
+    pub(super) fn recycle(&self, buffers: Vec<wgpu::Buffer>, staging: Staging, until: &Until) -> Result<(), GpuFault> {
+        let wanted: Vec<_> = buffers.into_iter().filter(|buffer| Pool::<wgpu::Buffer>::wants(buffer.size())).collect();
+        if !wanted.is_empty() {
+            self.submit(until, |device, queue| {
+                let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                wanted.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+                queue.submit([encoder.finish()])
+            })?;
+        }
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.into_iter().for_each(|buffer| pool.put(buffer.size(), buffer));
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = staging;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn spare_buffers(&self) -> usize {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn create(&self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, GpuFault> {
@@ -179,35 +234,26 @@ impl Device {
     }
 
     /// Submits one dispatch.
-    pub(super) fn dispatch(
-        &self,
-        pipeline: &wgpu::ComputePipeline,
-        bound: &wgpu::BindGroup,
-        [x, y, z]: [u32; 3],
-        until: &Until,
-    ) -> Result<Submitted, GpuFault> {
+    pub(super) fn dispatch(&self, work: &Work, until: &Until) -> Result<Submitted, GpuFault> {
         self.submit(until, |device, queue| {
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, bound, &[]);
-            pass.dispatch_workgroups(x, y, z);
-            drop(pass);
+            work.encode(&mut encoder);
             queue.submit([encoder.finish()])
         })
     }
 
-    /// Copies `buffer[offset..]` to `dst` after everything submitted before. Both are multiples of 4, in range. With it comes
-    /// the first word of `flag`: whether it is set.
+    /// Copies `source` to `dst`, whose length is a multiple of 4 and in range, after everything submitted before; whether the
+    /// flag is set. `first` goes before it in the same submission, and `started` hears of each submission before it is waited for.
     pub(super) fn read(
         &self,
         staging: &mut Staging,
-        (buffer, offset): (&wgpu::Buffer, u64),
-        flag: Option<&wgpu::Buffer>,
+        source: Source<'_>,
+        first: Option<&Work>,
         dst: &mut [u8],
         until: &Until,
+        mut started: impl FnMut(Submitted),
     ) -> Result<bool, GpuFault> {
-        let mut offset = offset;
+        let (mut source, mut first) = (source, first);
         let mut set = false;
         for part in dst.chunks_mut(COPY_BYTES) {
             let bytes = part.len() as u64;
@@ -216,9 +262,9 @@ impl Device {
                 Some(stage) => stage,
                 None => self.staging_buffer(bytes + FLAG_BYTES)?,
             };
-            set |= self.read_part(&stage, (buffer, offset), flag, part, until)?;
+            set |= self.read_part(&stage, source, first.take(), part, until, &mut started)?;
             staging.0 = Some(stage);
-            offset += bytes;
+            source.offset += bytes;
         }
         Ok(set)
     }
@@ -277,26 +323,31 @@ impl Device {
     fn read_part(
         &self,
         stage: &wgpu::Buffer,
-        (buffer, offset): (&wgpu::Buffer, u64),
-        flag: Option<&wgpu::Buffer>,
+        source: Source<'_>,
+        first: Option<&Work>,
         dst: &mut [u8],
         until: &Until,
+        started: &mut impl FnMut(Submitted),
     ) -> Result<bool, GpuFault> {
         // The flag first, so that its place does not depend on the rest.
-        let flag_bytes = if flag.is_some() { FLAG_BYTES } else { 0 };
+        let flag_bytes = if source.flag.is_some() { FLAG_BYTES } else { 0 };
         let bytes = flag_bytes + dst.len() as u64;
         let (done, mapped) = mpsc::channel();
         let submission = self.submit(until, |device, queue| {
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            if let Some(flag) = flag {
+            if let Some(work) = first {
+                work.encode(&mut encoder);
+            }
+            if let Some(flag) = source.flag {
                 encoder.copy_buffer_to_buffer(flag, 0, stage, 0, flag_bytes);
             }
-            encoder.copy_buffer_to_buffer(buffer, offset, stage, flag_bytes, bytes - flag_bytes);
+            encoder.copy_buffer_to_buffer(source.buffer, source.offset, stage, flag_bytes, bytes - flag_bytes);
             let submission = queue.submit([encoder.finish()]);
             // The receiver may be gone after a timeout; then nobody needs to know.
             stage.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(done.send(result)));
             submission
         })?;
+        started(submission.clone());
         self.wait(&submission.index, until)?;
         // Another thread's poll may have taken the news of the mapping and be about to pass it on.
         loop {
@@ -318,6 +369,16 @@ impl Device {
         })?;
         self.guarded(|_, _| stage.unmap())?;
         set.map_err(GpuFault::Refused)
+    }
+}
+
+impl Work {
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        let [x, y, z] = self.groups;
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bound, &[]);
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 

@@ -64,6 +64,11 @@ impl<T> Table<T> {
         Some(value)
     }
 
+    /// Live values.
+    pub(super) fn into_values(self) -> impl Iterator<Item = T> {
+        self.slots.into_iter().filter_map(|slot| slot.value)
+    }
+
     /// Live values in ascending order of slot.
     pub(super) fn iter(&self) -> impl Iterator<Item = (i32, &T)> {
         self.slots

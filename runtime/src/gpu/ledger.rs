@@ -69,6 +69,11 @@ impl<B> Ledger<B> {
         Some(gone)
     }
 
+    /// What an attempt that has ended leaves.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = B> + use<B> {
+        std::mem::replace(&mut self.buffers, Table::new()).into_values().map(|buffer| buffer.content)
+    }
+
     /// The buffer and checked offset of an access of `len` bytes, or the status that refuses it.
     pub(super) fn place(&self, handle: i32, offset: i64, len: u64) -> Result<(&B, u64), i32> {
         let live = self.buffers.find(handle).ok_or(status::HANDLE)?;

@@ -26,6 +26,15 @@ pub const SHADERS: usize = 64;
 /// in buffers that are dropped but still in use is at most this much, besides the manifest's own limit.
 pub const UNSETTLED_BYTES: u64 = 64 << 20;
 
+/// Bytes of buffers that are kept between attempts; clearing so many keeps a device for a millisecond or so.
+pub const POOLED_BYTES: u64 = 32 << 20;
+
+/// Buffers that are kept between attempts, for a few attempts of the kernels at hand.
+pub const POOLED_BUFFERS: usize = 64;
+
+/// Ways of binding buffers that are kept in an attempt; a kernel has a few shaders, each with its buffers, or two sets in turns.
+pub const BIND_GROUPS: usize = 32;
+
 /// Bytes of one copy between host and device; longer ones are cut.
 pub const COPY_BYTES: usize = 8 << 20;
 

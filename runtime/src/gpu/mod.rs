@@ -27,6 +27,7 @@ mod handle;
 mod ledger;
 pub mod limits;
 mod pipeline;
+mod pool;
 mod probe;
 mod reference;
 mod session;

@@ -8,16 +8,16 @@ use p2c2r_signing::{Digest, manifest};
 
 use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
-use super::device::{Device, Staging, Submitted};
+use super::device::{Device, Source, Staging, Submitted, Work};
 use super::fault::{GpuFault, GpuStop};
 use super::ledger::{Ledger, Trace};
-use super::limits::{COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES};
+use super::limits::{BIND_GROUPS, COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES};
 use super::pipeline::{Compiled, Pipeline, Shaders};
 use super::slice::{Grid, Slice};
 use super::until::Until;
 
-/// One attempt on an adapter of this process; what it holds is freed with it. Work, or the last slice of it, may still be
-/// running when a dispatch returns; reading and the trace wait for it, no longer than the deadline.
+/// One attempt on an adapter of this process; what it holds goes with it. When a dispatch returns its last slice is not yet
+/// submitted: a read that follows goes along with it. Reading and the trace wait for all of it, no longer than the deadline.
 pub struct GpuSession {
     device: Arc<Device>,
     shaders: Shaders,
@@ -28,12 +28,23 @@ pub struct GpuSession {
     unsettled_bytes: u64,
     /// The last submission not yet waited for.
     running: Option<Running>,
+    /// The last slice of the last dispatch, until something else is submitted.
+    queued: Option<Queued>,
+    /// Bindings of live buffers to the shader of this index, as they were given.
+    bound: Vec<(usize, Vec<(u32, i32)>, wgpu::BindGroup)>,
     staging: Staging,
     /// Where the slice is that runs, with what the buffer holds; there from the first dispatch that asks on.
     place: Option<(wgpu::Buffer, [u32; 8])>,
     /// Set by shaders that run out of their loop budget; there from the first dispatch of one with loops on.
     trap: Option<wgpu::Buffer>,
     trapped: bool,
+}
+
+/// Work that the device is to be given.
+struct Queued {
+    work: Work,
+    /// Workgroups of the shader of this index.
+    slice: (usize, u64),
 }
 
 /// Work that the device was given.
@@ -58,12 +69,14 @@ impl GpuSession {
         Ok(Self {
             compiled: shaders.on(&device)?,
             shaders: shaders.clone(),
+            staging: device.staging(),
             device,
             ledger: Ledger::new(*limits),
             until: until.into(),
             unsettled_bytes: 0,
             running: None,
-            staging: Staging::default(),
+            queued: None,
+            bound: Vec::new(),
             place: None,
             trap: None,
             trapped: false,
@@ -81,6 +94,18 @@ impl GpuSession {
         self.until.check()
     }
 
+    /// Submits what the last dispatch has left to be. Without it that goes with the next read, or before whatever comes next.
+    ///
+    /// # Errors
+    /// [`GpuFault`] when the device is lost or the deadline passed.
+    pub fn flush(&mut self) -> Result<(), GpuFault> {
+        let Some(Queued { work, slice }) = self.queued.take() else { return Ok(()) };
+        self.catch_up()?;
+        let submitted = self.device.dispatch(&work, &self.until)?;
+        self.running = Some(Running { submitted, slice: Some(slice) });
+        Ok(())
+    }
+
     /// Accounts for `bytes` that the device holds until it has caught up, and makes it catch up when that is much.
     fn settle(&mut self, bytes: u64) -> Result<(), GpuFault> {
         if self.unsettled_bytes > 0 && self.unsettled_bytes + bytes > UNSETTLED_BYTES {
@@ -95,25 +120,30 @@ impl GpuSession {
 
     /// Waits for what is running, and learns from how long it took.
     fn catch_up(&mut self) -> Result<(), GpuFault> {
-        let Some(Running { submitted, slice }) = &self.running else { return Ok(()) };
+        let Some(Running { submitted, .. }) = &self.running else { return Ok(()) };
         let waited = !self.device.poll(&submitted.index, Duration::ZERO)?;
         if waited {
             self.device.wait(&submitted.index, &self.until)?;
         }
-        if let Some((shader, workgroups)) = slice
-            && let Some(pipeline) = self.compiled.pipeline(*shader)
-        {
-            pipeline.pace().learn(*workgroups, submitted.at.elapsed(), waited);
-        }
-        self.running = None;
+        self.learn(waited);
         Ok(())
+    }
+
+    /// What was running is done.
+    fn learn(&mut self, waited: bool) {
+        if let Some(Running { submitted, slice: Some((shader, workgroups)) }) = self.running.take()
+            && let Some(pipeline) = self.compiled.pipeline(shader)
+        {
+            pipeline.pace().learn(workgroups, submitted.at.elapsed(), waited);
+        }
     }
 
     /// Whether a shader ran out of its loop budget. Everything is done by now.
     fn look_for_trap(&mut self) -> Result<bool, GpuFault> {
         if let (false, Some(trap)) = (self.trapped, &self.trap) {
             let mut word = [0; 4];
-            self.device.read(&mut self.staging, (trap, 0), None, &mut word, &self.until)?;
+            let source = Source { buffer: trap, offset: 0, flag: None };
+            self.device.read(&mut self.staging, source, None, &mut word, &self.until, drop)?;
             self.trapped = word != [0; 4];
         }
         Ok(self.trapped)
@@ -131,26 +161,48 @@ impl GpuSession {
         Ok(())
     }
 
-    /// Runs a dispatch slice by slice; the last one is not waited for.
+    /// Runs a dispatch slice by slice, and leaves the last one to be submitted.
     fn run(&mut self, shader: usize, groups: [u32; 3], bound: &wgpu::BindGroup) -> Result<(), GpuFault> {
         let compiled = Arc::clone(&self.compiled);
         let pipeline = pipeline(&compiled, shader)?;
         let mut grid = Grid::new(groups);
         loop {
+            self.flush()?;
             self.catch_up()?;
             let Some(slice) = grid.cut(pipeline.pace().workgroups()) else { return Ok(()) };
             self.say_where(shader, slice, groups)?;
-            let submitted = self.device.dispatch(&pipeline.pipeline, bound, slice.groups, &self.until)?;
-            self.running = Some(Running { submitted, slice: Some((shader, slice.workgroups())) });
+            let work = Work { pipeline: pipeline.pipeline.clone(), bound: bound.clone(), groups: slice.groups };
+            self.queued = Some(Queued { work, slice: (shader, slice.workgroups()) });
             if grid.is_done() {
                 return Ok(());
             }
+            self.flush()?;
             self.catch_up()?;
             // What is left of it cannot matter any more.
             if self.look_for_trap()? {
                 return Ok(());
             }
         }
+    }
+
+    /// The buffers that an admitted dispatch was given, and our own, at their bindings.
+    fn bind(&mut self, index: usize, given: Vec<(u32, i32)>) -> Result<wgpu::BindGroup, GpuFault> {
+        if let Some((.., bound)) = self.bound.iter().find(|(shader, known, _)| *shader == index && *known == given) {
+            return Ok(bound.clone());
+        }
+        self.reserve(index)?;
+        let (has_trap, has_place) =
+            self.shaders.at(index).map_or((false, false), |shader| (shader.has_trap(), shader.has_place()));
+        let trap = self.trap.iter().filter(|_| has_trap).map(|trap| (TRAP_BINDING, trap));
+        let place = self.place.iter().filter(|_| has_place).map(|(place, _)| (SLICE_BINDING, place));
+        let buffers = given.iter().filter_map(|(binding, handle)| Some((*binding, self.ledger.find(*handle)?)));
+        let all = buffers.chain(trap).chain(place);
+        let bound = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
+        if self.bound.len() >= BIND_GROUPS {
+            self.bound.remove(0);
+        }
+        self.bound.push((index, given, bound.clone()));
+        Ok(bound)
     }
 
     /// Tells the shader which slice comes next, if it asks and does not know.
@@ -183,6 +235,8 @@ impl GpuAttempt for GpuSession {
             Ok((buffer, offset)) => (buffer.clone(), offset),
             Err(status) => return Ok(status),
         };
+        // What is written comes before whatever is submitted later.
+        self.flush()?;
         for part in src.chunks(COPY_BYTES) {
             self.settle(part.len() as u64)?;
             self.device.write(&buffer, offset, part)?;
@@ -200,9 +254,17 @@ impl GpuAttempt for GpuSession {
         if dst.is_empty() {
             return Ok(status::OK);
         }
+        if dst.len() > COPY_BYTES {
+            // More than one copy: how long the slice took would not be known.
+            self.flush()?;
+        }
         self.catch_up()?;
-        let trap = self.trap.as_ref();
-        self.trapped |= self.device.read(&mut self.staging, (&buffer, offset), trap, dst, &self.until)?;
+        let source = Source { buffer: &buffer, offset, flag: self.trap.as_ref() };
+        let (first, slice) = self.queued.take().map(|queued| (queued.work, queued.slice)).unzip();
+        // A session that ends sooner waits for it.
+        let started = |submitted| self.running = Some(Running { submitted, slice });
+        self.trapped |= self.device.read(&mut self.staging, source, first.as_ref(), dst, &self.until, started)?;
+        self.learn(true);
         self.unsettled_bytes = 0;
         if self.trapped {
             dst.fill(0);
@@ -214,6 +276,8 @@ impl GpuAttempt for GpuSession {
     fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
         self.in_time()?;
         let Some(gone) = self.ledger.remove(handle) else { return Ok(status::HANDLE) };
+        self.flush()?;
+        self.bound.retain(|(_, given, _)| given.iter().all(|(_, bound)| *bound != handle));
         // wgpu keeps the memory until the work that uses it is done; bound what piles up.
         let bytes = gone.bytes;
         drop(gone);
@@ -232,20 +296,14 @@ impl GpuAttempt for GpuSession {
         if admitted.empty || self.trapped {
             return Ok(status::OK);
         }
-        let (has_trap, has_place) =
-            self.shaders.at(index).map_or((false, false), |shader| (shader.has_trap(), shader.has_place()));
-        self.reserve(index)?;
-        let trap = self.trap.iter().filter(|_| has_trap).map(|trap| (TRAP_BINDING, trap));
-        let place = self.place.iter().filter(|_| has_place).map(|(place, _)| (SLICE_BINDING, place));
-        let given = admitted.bound.iter().filter_map(|(binding, handle)| Some((*binding, self.ledger.find(*handle)?)));
-        let all = given.chain(trap).chain(place);
-        let bound = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
+        let bound = self.bind(index, admitted.bound)?;
         self.run(index, groups, &bound)?;
         Ok(status::OK)
     }
 
     fn trace(&mut self) -> Result<Digest, GpuStop> {
         self.in_time()?;
+        self.flush()?;
         self.catch_up()?;
         if self.look_for_trap()? {
             return Err(GpuStop::Trap);
@@ -258,7 +316,8 @@ impl GpuAttempt for GpuSession {
             while offset < live.bytes {
                 // At most COPY_BYTES, which fits usize.
                 bytes.resize((live.bytes - offset).min(COPY_BYTES as u64) as usize, 0);
-                self.device.read(&mut self.staging, (&live.content, offset), None, &mut bytes, &self.until)?;
+                let source = Source { buffer: &live.content, offset, flag: None };
+                self.device.read(&mut self.staging, source, None, &mut bytes, &self.until, drop)?;
                 trace.content(&bytes);
                 offset += bytes.len() as u64;
             }
@@ -268,13 +327,24 @@ impl GpuAttempt for GpuSession {
 }
 
 impl Drop for GpuSession {
-    /// Work that outlives its attempt would be waited for by the next one: give it a moment, then give up the device.
+    /// Work that outlives its attempt would be waited for by the next one: give it a moment, then give up the device. What
+    /// the attempt had is cleared for the next.
     fn drop(&mut self) {
-        let Some(last) = self.running.take() else { return };
         let moment = Until::from(Instant::now() + GRACE);
-        if let Err(GpuFault::Deadline) = self.device.wait(&last.submitted.index, &moment) {
-            tracing::warn!(?GRACE, "gpu work of an ended attempt does not end; giving the device up");
-            self.device.give_up("given up: an attempt ended with work that did not");
+        if let Some(last) = self.running.take()
+            && let Err(fault) = self.device.wait(&last.submitted.index, &moment)
+        {
+            if fault == GpuFault::Deadline {
+                tracing::warn!(?GRACE, "gpu work of an ended attempt does not end; giving the device up");
+                self.device.give_up("given up: an attempt ended with work that did not");
+            }
+            return;
+        }
+        self.queued = None;
+        self.bound.clear();
+        let buffers = self.ledger.drain().chain(self.trap.take()).collect();
+        if let Err(fault) = self.device.recycle(buffers, std::mem::take(&mut self.staging), &moment) {
+            tracing::debug!(%fault, "buffers of an ended attempt are not kept");
         }
     }
 }

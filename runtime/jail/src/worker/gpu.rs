@@ -13,7 +13,7 @@ use p2c2r_signing::{ModuleId, VerifiedModule};
 use super::{WorkerError, reason, verified};
 use crate::channel::{Channel, ReceiveError, Received, is_over};
 use crate::confine;
-use crate::limits::GPU_KERNELS;
+use crate::limits::{GPU_KERNELS, GPU_PAUSE};
 use crate::memory::Window;
 use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Refusal, Report};
 
@@ -91,7 +91,11 @@ fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, end
 
 fn serve_attempt(mut session: GpuSession, Seat { line, window, lease }: Seat) {
     let mut line = Channel::new(line);
-    while let Ok(reply) = answer(&mut session, &mut line, &window) {
+    loop {
+        // A dispatch goes along with the read that follows it, if that comes at once.
+        let Ok(next) = line.wait(GPU_PAUSE) else { break };
+        let flushed = if next { Ok(()) } else { session.flush() };
+        let Ok(reply) = answer(&mut session, &mut line, &window, flushed) else { break };
         if line.send(&reply, &[]).is_err() || matches!(reply, GpuReply::Fault(_)) {
             break;
         }
@@ -101,8 +105,18 @@ fn serve_attempt(mut session: GpuSession, Seat { line, window, lease }: Seat) {
     drop(lease);
 }
 
-fn answer(session: &mut GpuSession, line: &mut Channel, window: &Window) -> Result<GpuReply, ReceiveError> {
-    let status = match line.receive::<GpuCall<'_>>()?.message {
+/// Does what the next call says, unless what came before it failed.
+fn answer(
+    session: &mut GpuSession,
+    line: &mut Channel,
+    window: &Window,
+    before: Result<(), GpuFault>,
+) -> Result<GpuReply, ReceiveError> {
+    let call = line.receive::<GpuCall<'_>>()?.message;
+    if let Err(fault) = before {
+        return Ok(GpuReply::Fault(fault.into()));
+    }
+    let status = match call {
         GpuCall::Create(bytes) => session.buf_create(bytes).map_err(GpuStop::from),
         GpuCall::Write { handle, offset, bytes } => write(session, window, handle, offset, bytes),
         GpuCall::Read { handle, offset, bytes } => read(session, window, handle, offset, bytes),

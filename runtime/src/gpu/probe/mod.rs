@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use p2c2r_signing::ResultClass;
 
-use super::device::{Device, Staging};
+use super::device::{Device, Source, Staging, Work};
 use super::fault::{GpuFault, GpuOpenError};
 use super::limits::{LOOP_FUEL, LOOP_ROUNDS, PROBE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING};
 use super::pipeline::Pipeline;
@@ -186,13 +186,14 @@ impl Suite<'_> {
             .chain(trap.iter().map(|trap| (TRAP_BINDING, trap)))
             .chain(place.iter().map(|place| (SLICE_BINDING, place)));
         let bound = device.bind(&pipeline.layout, bound)?;
-        device.dispatch(&pipeline.pipeline, &bound, groups, &self.until)?;
+        device.dispatch(&Work { pipeline: pipeline.pipeline, bound, groups }, &self.until)?;
         let mut trapped = false;
         let mut staging = Staging::default();
         let mut results = Vec::new();
         for (buffer, words) in buffers.iter().zip(output) {
             let mut bytes = vec![0; words.len() * 4];
-            trapped |= device.read(&mut staging, (buffer, 0), trap.as_ref(), &mut bytes, &self.until)?;
+            let source = Source { buffer, offset: 0, flag: trap.as_ref() };
+            trapped |= device.read(&mut staging, source, None, &mut bytes, &self.until, drop)?;
             results.push(bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect());
         }
         Ok((results, trapped))
