@@ -103,11 +103,11 @@ fn boincs_rule_lets_a_cheat_that_knows_it_live() {
 }
 
 #[test]
-fn iexecs_weights_cost_more_and_let_a_veteran_lie_alone() {
+fn iexecs_weights_let_a_veteran_lie_alone() {
     let settings = settings(Attack::Strategic, 100, 1_000);
     let (theirs, ours) = (models::run(Model::Weighted, &settings), run(&settings));
-    assert!(theirs.executions_per_1000_tasks > ours.executions_per_1000_tasks, "{theirs:?} {ours:?}");
     assert!(theirs.wrong_kept_ppm > 10 * ours.wrong_kept_ppm.max(1), "{theirs:?} {ours:?}");
+    assert!(theirs.attacker_margin_percent > 50, "{theirs:?}");
 }
 
 /// Peers that differ, stragglers, and executions that never end.

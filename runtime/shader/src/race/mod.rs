@@ -201,7 +201,8 @@ struct Walk<'a> {
     written: &'a [bool],
     sides: Sides,
     frame: Frame<'a>,
-    uses: Vec<Touch>,
+    /// With where each is in the text.
+    uses: Vec<(Touch, Span)>,
     /// Uses of workgroup variables since the last barrier.
     open: Vec<usize>,
     /// Uses of buffers.
@@ -471,37 +472,40 @@ impl<'a> Walk<'a> {
         }
         let (member, index) = self.place(global, pointer);
         let by = Use { index, facts: self.frame.indices.facts.clone() };
-        let touch = Touch { global, member, by, action };
+        let this = (Touch { global, member, by, action }, span);
+        let touch = &this.0;
         let in_group = self.module.global_variables[global].space == AddressSpace::WorkGroup;
         let others = if in_group { &self.open } else { &self.storage };
-        let known = others.iter().any(|other| self.uses[*other] == touch);
+        let known = others.iter().any(|other| self.uses[*other].0 == *touch);
         // What is open can come from elsewhere, and has not been compared with all that is open now.
         if known && !in_group {
             return;
         }
-        let mut race = false;
-        for other in others.iter().map(|other| &self.uses[*other]).chain([&touch]) {
+        let mut race = None;
+        for (other, there) in others.iter().map(|other| &self.uses[*other]).chain([&this]) {
             if !touch.matters_to(other) {
                 continue;
             }
+            // Of a write to a place of its own and a read of a neighbour's the read is what its author can do without.
+            let read = if other.action == Action::Read { *there } else { span };
             self.pairs = self.pairs.saturating_add(1);
             let most = self.races.axes.unwrap_or(3);
             let apart = |among| touch.by.apart(&other.by, among, self.sides);
             if in_group {
-                race |= !apart(Among::Workgroup);
+                race = race.or((!apart(Among::Workgroup)).then_some(read));
                 self.races.axes = Some(most);
             } else {
                 let axes = (1..=most).rev().find(|axes| apart(Among::Axes(*axes)));
-                race |= axes.is_none();
+                race = race.or(axes.is_none().then_some(read));
                 self.races.axes = axes.or(Some(1));
             }
         }
         if !known {
             let number = self.uses.len();
-            self.uses.push(touch);
+            self.uses.push(this);
             if in_group { self.open.push(number) } else { self.storage.push(number) }
         }
-        if race {
+        if let Some(span) = race {
             let name = self.module.global_variables[global].name.as_deref().unwrap_or("?");
             let reason = if in_group { group_race(name) } else { buffer_race(name) };
             self.report(span, reason);
