@@ -30,14 +30,22 @@ pub struct GpuSession {
     running: Option<Running>,
     /// The last slice of the last dispatch, until something else is submitted.
     queued: Option<Queued>,
-    /// Bindings of live buffers to the shader of this index, as they were given.
-    bound: Vec<(usize, Vec<(u32, i32)>, wgpu::BindGroup)>,
+    bound: Vec<Bound>,
     staging: Staging,
     /// Where the slice is that runs, with what the buffer holds; there from the first dispatch that asks on.
     place: Option<(wgpu::Buffer, [u32; 8])>,
     /// Set by shaders that run out of their loop budget; there from the first dispatch of one with loops on.
     trap: Option<wgpu::Buffer>,
     trapped: bool,
+}
+
+/// Live buffers as a dispatch bound them.
+struct Bound {
+    /// The shader's index.
+    shader: usize,
+    /// Binding and handle.
+    given: Vec<(u32, i32)>,
+    group: wgpu::BindGroup,
 }
 
 /// Work that the device is to be given.
@@ -187,8 +195,8 @@ impl GpuSession {
 
     /// The buffers that an admitted dispatch was given, and our own, at their bindings.
     fn bind(&mut self, index: usize, given: Vec<(u32, i32)>) -> Result<wgpu::BindGroup, GpuFault> {
-        if let Some((.., bound)) = self.bound.iter().find(|(shader, known, _)| *shader == index && *known == given) {
-            return Ok(bound.clone());
+        if let Some(known) = self.bound.iter().find(|known| known.shader == index && known.given == given) {
+            return Ok(known.group.clone());
         }
         self.reserve(index)?;
         let (has_trap, has_place) =
@@ -197,12 +205,12 @@ impl GpuSession {
         let place = self.place.iter().filter(|_| has_place).map(|(place, _)| (SLICE_BINDING, place));
         let buffers = given.iter().filter_map(|(binding, handle)| Some((*binding, self.ledger.find(*handle)?)));
         let all = buffers.chain(trap).chain(place);
-        let bound = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
+        let group = self.device.bind(&pipeline(&self.compiled, index)?.layout, all)?;
         if self.bound.len() >= BIND_GROUPS {
             self.bound.remove(0);
         }
-        self.bound.push((index, given, bound.clone()));
-        Ok(bound)
+        self.bound.push(Bound { shader: index, given, group: group.clone() });
+        Ok(group)
     }
 
     /// Tells the shader which slice comes next, if it asks and does not know.
@@ -277,7 +285,7 @@ impl GpuAttempt for GpuSession {
         self.in_time()?;
         let Some(gone) = self.ledger.remove(handle) else { return Ok(status::HANDLE) };
         self.flush()?;
-        self.bound.retain(|(_, given, _)| given.iter().all(|(_, bound)| *bound != handle));
+        self.bound.retain(|known| known.given.iter().all(|(_, buffer)| *buffer != handle));
         // wgpu keeps the memory until the work that uses it is done; bound what piles up.
         let bytes = gone.bytes;
         drop(gone);

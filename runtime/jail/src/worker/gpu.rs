@@ -91,9 +91,8 @@ fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, end
 
 fn serve_attempt(mut session: GpuSession, Seat { line, window, lease }: Seat) {
     let mut line = Channel::new(line);
-    loop {
-        // A dispatch goes along with the read that follows it, if that comes at once.
-        let Ok(next) = line.wait(GPU_PAUSE) else { break };
+    // A dispatch goes along with the read that follows it, if that comes at once.
+    while let Ok(next) = line.wait(GPU_PAUSE) {
         let flushed = if next { Ok(()) } else { session.flush() };
         let Ok(reply) = answer(&mut session, &mut line, &window, flushed) else { break };
         if line.send(&reply, &[]).is_err() || matches!(reply, GpuReply::Fault(_)) {
