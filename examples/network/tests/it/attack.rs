@@ -1,31 +1,12 @@
 //! The network under attack: cheats are real processes.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::{built, root};
+use crate::{Ran, ran};
 
 /// Runs the network under an attack; what it found, after its own checks.
 fn under(attack: &str, tasks: u64) -> Value {
-    let network = Path::new(env!("CARGO_BIN_EXE_network"));
-    let (bin, kernels) = (network.parent().unwrap(), root().join("target/kernels"));
-    for program in ["p2c2r-coordinator", "p2c2r-peer", "p2c2r-worker"] {
-        built(bin.join(program));
-    }
-    built(kernels.join("npc.wasm"));
-    let dir = tempfile::tempdir().unwrap();
-    let json = dir.path().join("figures.json");
-    let run = Command::new(network)
-        .args(["--attack", attack, "--tasks", &tasks.to_string()])
-        .args(["--bin", bin.to_str().unwrap(), "--kernels", kernels.to_str().unwrap()])
-        .args(["--dir", dir.path().join("network").to_str().unwrap(), "--json", json.to_str().unwrap()])
-        .output()
-        .unwrap();
-    let shown = format!("{}\n{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    assert!(run.status.success(), "{shown}");
-    let figures: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let Ran { figures, shown, .. } = ran("npc.wasm", &["--attack", attack, "--tasks", &tasks.to_string()]);
     let number = |name: &str| figures[name].as_u64().unwrap();
     assert_eq!(number("tasks"), tasks);
     assert_eq!(number("verdicts") + number("refused"), tasks, "{shown}");

@@ -1,32 +1,13 @@
 //! The whole demo, small: every program of the project as its own process, and the figures it reports.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::{built, root};
+use crate::ran;
 
 #[test]
 fn the_demo_verifies_pays_and_catches_the_liar() {
-    let network = Path::new(env!("CARGO_BIN_EXE_network"));
-    let bin = network.parent().unwrap();
-    let kernels = root().join("target/kernels");
-    for program in ["p2c2r-coordinator", "p2c2r-peer"] {
-        built(bin.join(program));
-    }
-    built(kernels.join("raytrace.wasm"));
-    let dir = tempfile::tempdir().unwrap();
-    let json = dir.path().join("figures.json");
-    let run = Command::new(network)
-        .args(["--quick", "--bin", bin.to_str().unwrap(), "--kernels", kernels.to_str().unwrap()])
-        .args(["--dir", dir.path().join("network").to_str().unwrap(), "--json", json.to_str().unwrap()])
-        .output()
-        .unwrap();
-    let shown = format!("{}\n{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    assert!(run.status.success(), "{shown}");
-
-    let figures: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let ran = ran("raytrace.wasm", &["--quick"]);
+    let (figures, shown) = (&ran.figures, &ran.shown);
     let number = |value: &Value| value.as_u64().unwrap();
     let ended = number(&figures["tasks_confirmed"]) + number(&figures["tasks_revoked"]);
     assert_eq!(number(&figures["tasks_submitted"]), ended, "{shown}");
