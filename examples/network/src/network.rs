@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use p2c2r_client::{Client, Event, Network as Link};
-use p2c2r_signing::{PublicKey, SecretKey};
+use p2c2r_client::{Client, ClientConfig, Credits, Event, LocalPolicy, Network as Link};
+use p2c2r_signing::{PublicKey, SecretKey, TrustedKeys};
 
 use crate::admin::Admin;
 use crate::processes::{Process, wait_for};
@@ -154,6 +154,20 @@ impl Network {
                 keys.iter().all(ready).then_some(())
             },
         )
+    }
+
+    /// A client that runs nothing itself, with its session open and `budget` in it, and whose kernels it trusts.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or the coordinator opens no session within `patience`.
+    pub fn client(&self, key: &Path, budget: Credits, patience: Duration) -> Result<(Client, TrustedKeys)> {
+        let config = ClientConfig::new(&self.url, std::fs::read(&self.ca)?, SecretKey::load(key)?)
+            .budget(budget)
+            .local(LocalPolicy::Off);
+        let client = Client::start(config)?;
+        session_opened(&client, patience)?;
+        let author = PublicKey::from_pem(&std::fs::read_to_string(&self.trust)?)?;
+        Ok((client, TrustedKeys::new([author])?))
     }
 
     /// Where this network keeps its files.

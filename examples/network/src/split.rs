@@ -8,11 +8,11 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use kernel_raytrace::{Frame, Mesh, Rows, Scene};
-use p2c2r_client::{Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Map, Task};
-use p2c2r_signing::{BlobId, PublicKey, SecretKey, TrustedKeys};
+use p2c2r_client::{Client, Credits, Event, Kernel, Map, Task};
+use p2c2r_signing::BlobId;
 
 use crate::figures::Latency;
-use crate::network::{Network, Peer, session_opened, utf8};
+use crate::network::{Network, Peer, utf8};
 use crate::workload::{RAYTRACE, SESSION_NANO_USD, Size};
 
 /// How long a part may take. Generous, because all peers share the cores of one machine.
@@ -82,7 +82,8 @@ pub fn run(network: &Network, client_key: &Path, size: Size) -> Result<Figures> 
     let mut peers: Vec<Peer> = Vec::new();
     let mut game: Option<Game> = None;
     let mut runs: Vec<Run> = Vec::new();
-    let mut whole: Option<(f64, Bytes)> = None;
+    // What one peer made of it.
+    let mut whole: Option<Bytes> = None;
     let most = amounts.peers.iter().copied().max().unwrap_or(1);
     for (wanted, slow_peers) in amounts.peers.iter().map(|&n| (n, 0)).chain([(most, 1)]) {
         while peers.len() < wanted {
@@ -105,14 +106,13 @@ pub fn run(network: &Network, client_key: &Path, size: Size) -> Result<Figures> 
         for _ in 0..amounts.frames {
             let (took, frame) = game.frame(parts)?;
             times.push(took.as_secs_f64() * 1e3);
-            let (_, right) = whole.get_or_insert_with(|| (0.0, frame.clone()));
-            ensure!(frame == *right, "a frame of {parts} parts has other bytes than one from one peer");
+            ensure!(
+                frame == *whole.get_or_insert_with(|| frame.clone()),
+                "a frame of {parts} parts has other bytes than one from one peer"
+            );
         }
         let frame_ms = Latency::of(times);
-        if let Some((alone, _)) = whole.as_mut().filter(|(alone, _)| *alone <= 0.0) {
-            *alone = frame_ms.p50;
-        }
-        let alone = whole.as_ref().map_or(0.0, |(alone, _)| *alone);
+        let alone = runs.first().map_or(frame_ms.p50, |run| run.frame_ms.p50);
         let speed_up_permille = (alone * 1e3 / frame_ms.p50.max(f64::MIN_POSITIVE)) as u64;
         runs.push(Run { peers: wanted, slow_peers, parts, frames: amounts.frames, frame_ms, speed_up_permille });
     }
@@ -132,12 +132,7 @@ struct Game {
 
 impl Game {
     fn new(network: &Network, key: &Path, amounts: &Amounts) -> Result<Self> {
-        let config = ClientConfig::new(&network.url, std::fs::read(&network.ca)?, SecretKey::load(key)?)
-            .budget(Credits::from_nano_usd(SESSION_NANO_USD))
-            .local(LocalPolicy::Off);
-        let client = Client::start(config)?;
-        session_opened(&client, PATIENCE)?;
-        let trusted = TrustedKeys::new([PublicKey::from_pem(&std::fs::read_to_string(&network.trust)?)?])?;
+        let (client, trusted) = network.client(key, Credits::from_nano_usd(SESSION_NANO_USD), PATIENCE)?;
         let kernel = client.add_kernel(std::fs::read(network.signed.join(format!("{RAYTRACE}.wasm")))?, &trusted)?;
         let scene = client.add_blob(Scene::studio(&Mesh::procedural()).to_bytes())?;
         let frame = Frame::studio(amounts.width, amounts.height, amounts.samples);

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 
-use p2c2r_client::{Basis, Client, ClientConfig, Credits, Event, Kernel, LocalPolicy, Task, TaskHandle};
+use p2c2r_client::{Basis, Client, Credits, Event, Kernel, Task, TaskHandle};
 use p2c2r_runtime::{Attempt, GpuPolicy, Sandbox, SandboxConfig};
-use p2c2r_signing::{BlobId, PublicKey, SecretKey, TrustedKeys, verify_module};
+use p2c2r_signing::{BlobId, verify_module};
 
 use super::{AGENTS, DEADLINE, PATIENCE, tip_file};
-use crate::network::{Network, session_opened};
+use crate::network::Network;
 use crate::workload;
 
 /// A client that knows what is right.
@@ -66,12 +66,8 @@ impl Tallies {
 
 impl Game {
     pub(super) fn new(network: &Network, key: &Path, tips: Option<PathBuf>) -> Result<Self> {
-        let config = ClientConfig::new(&network.url, std::fs::read(&network.ca)?, SecretKey::load(key)?)
-            .budget(Credits::from_nano_usd(workload::SESSION_NANO_USD))
-            .local(LocalPolicy::Off);
-        let client = Client::start(config)?;
-        session_opened(&client, PATIENCE)?;
-        let trusted = TrustedKeys::new([PublicKey::from_pem(&std::fs::read_to_string(&network.trust)?)?])?;
+        let budget = Credits::from_nano_usd(workload::SESSION_NANO_USD);
+        let (client, trusted) = network.client(key, budget, PATIENCE)?;
         let wasm = std::fs::read(network.signed.join("npc.wasm"))?;
         let sandbox = Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, ..SandboxConfig::default() })?;
         let judge = sandbox.load(&verify_module(wasm.clone(), &trusted)?)?;
