@@ -14,7 +14,7 @@ use crate::engine::{FEATURES, Plant};
 use crate::gpu::{Gpu, Shaders};
 use crate::rewrite::{Parts, Refusal, STACK_EXPORT, START_EXPORT, rewrite, rewrite_partly};
 use crate::state::State;
-use crate::{preflight, wasi};
+use crate::{preflight, wasi, weight};
 
 /// A module that cannot be loaded here. No statement about what it would compute.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -213,6 +213,7 @@ fn compile_with(
             Err(Refusal::BadAbi(reason)) => return Ok(Compiled::BadAbi(reason)),
             Err(Refusal::Load(error)) => return Err(error),
         };
+        weight::check(&bytes, FEATURES)?;
         let code = engine.precompile_module(&bytes);
         code.map(Compiled::Code).map_err(|error| LoadError::Compile(format!("{error:#}")))
     }));

@@ -50,6 +50,7 @@ mod ticker;
 mod touched;
 pub mod trace;
 mod wasi;
+mod weight;
 
 pub use attempt::{Attempt, CancelFlag, Execution, HostFault, LogLevel, LogLine, PathKind, seed_for};
 pub use cache::Cache;

@@ -1,12 +1,14 @@
 //! Counts what a module has before the compiler sees it: compiling is the one thing here that cannot be interrupted.
 
 use p2c2r_signing::limits::{MEMORY_BYTES, PAGE_BYTES};
-use wasmparser::{FunctionBody, Operator, Parser, Payload};
+use wasmparser::{
+    ConstExpr, DataKind, Element, ElementItems, ElementKind, FunctionBody, Operator, Parser, Payload, TableInit,
+};
 
 use crate::kernel::LoadError;
 use crate::limits::{
-    BLOCKS, CODE_BYTES, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS, FUNCTION_BYTES, FUNCTIONS, GLOBALS, IMPORTS, LOCALS,
-    LOOPS, TABLE_ELEMENTS, TABLES, TYPE_VALUES, TYPES,
+    BLOCKS, CODE_BYTES, CONSTANT_OPERATORS, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS, FUNCTION_BYTES, FUNCTIONS,
+    GLOBALS, IMPORTS, LOCALS, LOOPS, TABLE_ELEMENTS, TABLES, TYPE_VALUES, TYPES,
 };
 
 /// Checks every count against its limit. A module that does not parse passes: validation will say why it is wrong.
@@ -27,6 +29,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
                 bound("tables", s.count(), TABLES)?;
                 for table in s.into_iter().map_while(Result::ok) {
                     bound("table elements", table.ty.initial, TABLE_ELEMENTS as u64)?;
+                    if let TableInit::Expr(init) = &table.init {
+                        check_constant(init)?;
+                    }
                 }
             }
             Payload::MemorySection(s) => {
@@ -34,10 +39,25 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
                     bound("pages of memory", memory.initial, MEMORY_BYTES / PAGE_BYTES)?;
                 }
             }
-            Payload::GlobalSection(s) => bound("globals", s.count(), GLOBALS)?,
+            Payload::GlobalSection(s) => {
+                bound("globals", s.count(), GLOBALS)?;
+                for global in s.into_iter().map_while(Result::ok) {
+                    check_constant(&global.init_expr)?;
+                }
+            }
             Payload::ExportSection(s) => bound("exports", s.count(), EXPORTS)?,
-            Payload::ElementSection(s) => bound("element segments", s.count(), ELEMENT_SEGMENTS)?,
-            Payload::DataSection(s) => bound("data segments", s.count(), DATA_SEGMENTS)?,
+            Payload::ElementSection(s) => {
+                bound("element segments", s.count(), ELEMENT_SEGMENTS)?;
+                s.into_iter().map_while(Result::ok).try_for_each(|segment| check_elements(&segment))?;
+            }
+            Payload::DataSection(s) => {
+                bound("data segments", s.count(), DATA_SEGMENTS)?;
+                for segment in s.into_iter().map_while(Result::ok) {
+                    if let DataKind::Active { offset_expr, .. } = &segment.kind {
+                        check_constant(offset_expr)?;
+                    }
+                }
+            }
             Payload::CodeSectionStart { size, .. } => bound("bytes of code", size, CODE_BYTES as u64)?,
             Payload::CodeSectionEntry(body) => {
                 bound("bytes in one function", body.range().len() as u64, FUNCTION_BYTES as u64)?;
@@ -73,6 +93,25 @@ fn check_blocks(body: &FunctionBody<'_>) -> Result<(), LoadError> {
         bound("loops in one function", loops, LOOPS)?;
     }
     Ok(())
+}
+
+fn check_elements(segment: &Element<'_>) -> Result<(), LoadError> {
+    if let ElementKind::Active { offset_expr, .. } = &segment.kind {
+        check_constant(offset_expr)?;
+    }
+    match &segment.items {
+        ElementItems::Functions(_) => Ok(()),
+        ElementItems::Expressions(_, items) => {
+            items.clone().into_iter().map_while(Result::ok).try_for_each(|item| check_constant(&item))
+        }
+    }
+}
+
+/// Bounds a constant expression; the `end` of each counts for none.
+fn check_constant(expression: &ConstExpr<'_>) -> Result<(), LoadError> {
+    let operators = expression.get_operators_reader().into_iter().map_while(Result::ok);
+    let count = operators.take(CONSTANT_OPERATORS as usize + 2).count().saturating_sub(1);
+    bound("operators in one constant expression", count as u64, CONSTANT_OPERATORS)
 }
 
 fn bound<T: Into<u64>, M: Into<u64>>(what: &'static str, got: T, max: M) -> Result<(), LoadError> {

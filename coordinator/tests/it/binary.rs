@@ -121,9 +121,9 @@ async fn killed_with_an_open_session_it_still_knows_the_money() {
     running.0.kill().expect("killed");
 }
 
-/// Connects three honest peers and a liar.
-async fn peers(data: &Path) {
-    for seed in 1..=4 {
+/// Connects a peer of each seed.
+async fn peers(data: &Path, seeds: impl Iterator<Item = u8>) {
+    for seed in seeds {
         let key = SecretKey::from_seed(&[seed; 32]);
         let behaviour = if seed == LIAR { Behaviour::Lying } else { Behaviour::Honest };
         peer(&target(data, &key), &key, behaviour).await;
@@ -175,8 +175,8 @@ async fn killed_it_still_knows_whom_to_trust() {
     send(data, "POST", &register, "application/wasm", &kernel);
     let deposits = format!("/admin/v1/accounts/{}/deposits", SecretKey::from_seed(&[9; 32]).public().account());
     call(data, "POST", &deposits, &json!({ "amount_nano_usd": 1_000_000, "reference": "a" }));
-    peers(data).await;
-    tasks(data, 1, 180, 2, ModuleId::of(&kernel)).await;
+    peers(data, 1..=LIAR).await;
+    tasks(data, 1, 340, 2, ModuleId::of(&kernel)).await;
     let before = call(data, "GET", "/admin/v1/report", &Value::Null);
     assert!(matches!(standings(&before), [(1, 0), (1, 0), (1, 0), (0, 1..)]), "{before}");
     running.0.kill().expect("killed");
@@ -185,14 +185,15 @@ async fn killed_it_still_knows_whom_to_trust() {
     let _running = start(data);
     let after = call(data, "GET", "/admin/v1/report", &Value::Null);
     assert_eq!(standings(&after), standings(&before));
-    peers(data).await;
+    // Without the liar: how many tasks it were given before the first verdict, nobody can say.
+    peers(data, 1..LIAR).await;
     tasks(data, 2, 60, 1, ModuleId::of(&kernel)).await;
     let report = call(data, "GET", "/admin/v1/report", &Value::Null);
     let count = |report: &Value| report["settlements"]["executions"].as_u64().expect("a number");
     let executions = count(&report) - count(&after);
-    // Of newcomers each of the 60 would be checked for a while: over 100 executions. Trusted ones are checked in 3 % of theirs; hedges
-    // may add a tenth.
-    assert!((60..=80).contains(&executions), "{executions} executions for 60 tasks: {report}");
+    // Of newcomers the first thirty would all be checked and most of the others: about 112 executions. After 220 comparisons each,
+    // trusted ones are checked in a few percent of theirs; hedges may add a tenth.
+    assert!((60..=85).contains(&executions), "{executions} executions for 60 tasks: {report}");
 }
 
 #[test]

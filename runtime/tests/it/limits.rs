@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use p2c2r_runtime::limits::{
-    BLOB_BYTES, BLOBS, BLOCKS, CODE_BYTES, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS, FUNCTION_BYTES, FUNCTIONS,
-    GLOBALS, IMPORTS, LOCALS, LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, LOOPS, TABLE_ELEMENTS, TABLES, TYPE_VALUES, TYPES,
-    WASI_IOVECS, WASI_RANDOM_BYTES, WASI_SUBSCRIPTIONS, WORKERS,
+    BLOB_BYTES, BLOBS, BLOCKS, CODE_BYTES, CONSTANT_OPERATORS, DATA_SEGMENTS, ELEMENT_SEGMENTS, EXPORTS,
+    FUNCTION_BYTES, FUNCTIONS, GLOBALS, IMPORTS, LOCALS, LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, LOOPS, TABLE_ELEMENTS,
+    TABLES, TYPE_VALUES, TYPES, WASI_IOVECS, WASI_RANDOM_BYTES, WASI_SUBSCRIPTIONS, WORKERS,
 };
 use p2c2r_runtime::{Attempt, GpuPolicy, HostFault, LoadError, Sandbox, SandboxConfig, SandboxError};
 use p2c2r_signing::limits::{MEMORY_BYTES, MODULE_BYTES, PAGE_BYTES};
@@ -260,6 +260,26 @@ fn blocks_and_types_are_bounded() {
     refused(&module(1, TYPE_VALUES, 0, 0), "values in one type", TYPE_VALUES.into());
     refused(&module(0, 0, BLOCKS, 1), "blocks in one function", BLOCKS.into());
     refused(&module(0, 0, 0, LOOPS + 1), "loops in one function", LOOPS.into());
+}
+
+#[test]
+fn constant_expressions_are_bounded() {
+    let sum = |terms: u32| format!("i32.const 0 {}", "i32.const 0 i32.add ".repeat(terms as usize));
+    let most = CONSTANT_OPERATORS / 2;
+    let element = |offset: &str| format!("(table 1 funcref) (elem (offset {offset}) func 0)");
+    let places: [&dyn Fn(&str) -> String; 3] =
+        [&|sum| format!("(global i32 {sum})"), &|sum| format!("(data (offset {sum}) \"a\")"), &|sum| element(sum)];
+    for place in places {
+        let module = |terms: u32| {
+            wat::parse_str(format!(
+                r#"(module {} (memory (export "memory") 1) (func (export "p2c2r_main") (result i32) i32.const 0))"#,
+                place(&sum(terms))
+            ))
+            .unwrap()
+        };
+        runs(&module(most));
+        refused(&module(most + 1), "operators in one constant expression", CONSTANT_OPERATORS.into());
+    }
 }
 
 #[test]
