@@ -61,16 +61,15 @@ struct Fit {
 /// How sure it is to be in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timing {
-    /// Nine of ten in half the time: another one could still do it after it.
-    Easily,
-    /// Nine of ten in three quarters.
-    Well,
-    /// Nine of ten in time.
-    Surely,
+    /// Nine of ten in so many sixteenths of the time there is, at least [`EASILY`].
+    Within(u64),
     /// Half of them in time.
     Perhaps,
     Hardly,
 }
+
+/// Sixteenths of the time there is that nobody has to be faster than: another one could still do it after it.
+const EASILY: u64 = 8;
 
 impl Peers {
     /// A free peer of an owner that is not excluded for an attempt nobody checks yet.
@@ -114,9 +113,8 @@ fn timing(history: &crate::predict::History, wanted: &Wanted<'_>, works: &Works)
     match forecast {
         Some(usual) if usual.p50() > wanted.left_ms => Timing::Hardly,
         Some(usual) if usual.p90() > wanted.left_ms => Timing::Perhaps,
-        Some(usual) if usual.p90() > wanted.left_ms * 3 / 4 => Timing::Surely,
-        Some(usual) if usual.p90() > wanted.left_ms / 2 => Timing::Well,
-        Some(_) | None => Timing::Easily,
+        Some(usual) => Timing::Within((usual.p90() * 16).div_ceil(wanted.left_ms.max(1)).max(EASILY)),
+        None => Timing::Within(EASILY),
     }
 }
 
