@@ -22,8 +22,8 @@ const PEERS: [u64; 3] = [1_000, 10_000, 100_000];
 const CLIENTS: u64 = 64;
 const KERNELS: u8 = 8;
 const CLASSES: u64 = 3;
-/// Tasks each peer runs in the mean before anything is measured.
-const WARM_UP: u64 = 4;
+/// Tasks each peer runs in the mean before anything is measured: enough that most have a task's kernel, however many they are.
+const WARM_UP: u64 = 16;
 
 struct Bench {
     market: Market,

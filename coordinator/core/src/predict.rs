@@ -58,13 +58,19 @@ impl Forecast {
     }
 
     /// Milliseconds after which an execution is slow, for a client that waits `patience_ms`. Past the 90th percentile, if
-    /// then it may well take half as long again or end too late; else it is about to end, and only past the 99th something is
-    /// wrong. A sixteenth more, which is what a sketch may be off.
+    /// then it may well take half as long again or end too late; but not so late that half of all others would not make it
+    /// after it, unless half are not done by then. Else it is about to end, and only past the 99th something is wrong. A
+    /// sixteenth more, which is what a sketch may be off.
     pub(crate) fn slow_after(&self, patience_ms: u64) -> u64 {
-        let (p90, p99) = (self.p90(), self.p99());
+        let (p50, p90, p99) = (self.p50(), self.p90(), self.p99());
+        let past = |ms: u64| ms + ms / 16 + 1;
         let long_tail = p99 * 2 > p90 * 3 || p99 > patience_ms;
-        let ms = if long_tail { p90 } else { p99 };
-        ms + ms / 16 + 1
+        let last_chance = patience_ms.saturating_sub(p50);
+        match (long_tail, last_chance >= p50) {
+            (false, _) => past(p99),
+            (true, true) => past(p90).min(last_chance),
+            (true, false) => past(p90),
+        }
     }
 }
 
@@ -262,7 +268,9 @@ mod tests {
         let slow = |p90, p99, patience| Forecast { p50: 20, p90, p99 }.slow_after(patience);
         assert_eq!(slow(32, 48, 100), 48 + 3 + 1, "it is about to end");
         assert_eq!(slow(32, 49, 100), 32 + 2 + 1, "it may take long");
-        assert_eq!(slow(80, 101, 100), 80 + 5 + 1, "it may be late");
+        assert_eq!(slow(70, 101, 100), 70 + 4 + 1, "it may be late");
+        assert_eq!(slow(80, 101, 100), 100 - 20, "another one needs the rest");
+        assert_eq!(slow(38, 60, 39), 38 + 2 + 1, "there is no time for two");
     }
 
     #[test]

@@ -15,7 +15,7 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     peers: usize,
     /// Tasks for each peer in the mean, one a second
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 4_000)]
     tasks: u64,
     /// Attackers of a thousand peers; the ring is also tried with 50 and 200
     #[arg(long, default_value_t = 100)]

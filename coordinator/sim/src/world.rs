@@ -121,6 +121,9 @@ pub(crate) struct World {
     peers: Vec<Peer>,
     by_conn: BTreeMap<ConnId, usize>,
     attackers: usize,
+    /// Tasks after which a peer counts itself trusted: it cannot see its posterior, but it knows the rule. None with two replicas,
+    /// where there is no trust to wait for.
+    trusted_after: u64,
     clients: BTreeMap<ConnId, SessionId>,
     /// The clients' connections, to take turns.
     turns: Vec<ConnId>,
@@ -201,7 +204,9 @@ impl World {
 
     fn new(settings: Settings) -> Self {
         let mut dice = Dice::new(settings.seed);
-        let market = Market::new(config(&settings), dice.bytes(), TicketKey::from_bytes(&dice.bytes()));
+        let config = config(&settings);
+        let trusted_after = config.trust.tasks_to_floor();
+        let market = Market::new(config, dice.bytes(), TicketKey::from_bytes(&dice.bytes()));
         Self {
             settings,
             dice,
@@ -212,6 +217,7 @@ impl World {
             peers: Vec::new(),
             by_conn: BTreeMap::new(),
             attackers: settings.attackers(),
+            trusted_after,
             clients: BTreeMap::new(),
             turns: Vec::new(),
             submitted: 0,
@@ -518,14 +524,10 @@ impl World {
     }
 
     fn done(&mut self, id: usize, nonce: AttemptNonce) {
-        let trusted_after = match self.settings.rule {
-            Rule::Trust => 400,
-            Rule::TwoOfTwo => 0,
-        };
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(job) = peer.jobs.remove(&nonce) else { return };
         let partner = self.shared.get(&job.ballot.task).is_some_and(|&members| members > 1);
-        let act = match peer.mind.act(trusted_after, partner, &mut self.dice) {
+        let act = match peer.mind.act(self.trusted_after, partner, &mut self.dice) {
             Act::Differs if self.mended => Act::Right,
             act => act,
         };

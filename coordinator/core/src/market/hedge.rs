@@ -1,10 +1,10 @@
 //! One more attempt where the first is slower than usual: the first right answer is delivered, the other is called off, and
 //! paid like any if it was right and came all the same.
 //!
-//! **When.** An attempt is slow once it has run past the 90th percentile of its forecast, its peer's own or that of all; where the tail is short, and in
-//! time, past the 99th, because there it is about to end anyway. Only tasks whose votes nobody compares are hedged: the
-//! others run several times as it is. Each is hedged at most once, not after an answer was delivered, and not past its
-//! deadline. Without a forecast nothing is slow.
+//! **When.** An attempt is slow once it has run past the 90th percentile of its forecast, its peer's own or that of all, at the
+//! latest when another has just time enough; where the tail is short, and in time, past the 99th, because there it is about to
+//! end anyway. Only tasks whose votes nobody compares are hedged: the others run several times as it is. Each is hedged at most
+//! once, not after an answer was delivered, and not past its deadline. Without a forecast nothing is slow.
 //!
 //! **How often.** Every attempt puts [`hedge_percent`](crate::config::DispatchConfig::hedge_percent) of one into the
 //! budget, a hedge takes one out; [`BURST`] can be saved up. So peers that are slow on purpose cost the network that

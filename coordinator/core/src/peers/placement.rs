@@ -2,8 +2,8 @@
 //!
 //! A few are drawn at random, and the best of them is taken: first one in another network than the task's other
 //! attempts; then one that should be in time; then one that is past its probation with the kernel and brought a result last
-//! time; then one that has the kernel and the blobs; then one with fewer attempts running. Prices are the operator's, not
-//! the peers', and so play no part.
+//! time; then the quicker one; then one that has the kernel and the blobs; then one with fewer attempts running. Prices are
+//! the operator's, not the peers', and so play no part.
 //!
 //! # What is left to chance
 //! Trust rests on a peer being unable to choose what it is given, or with whom. So:
@@ -13,8 +13,8 @@
 //! - One attempt in [`UNIFORM_ONE_IN`] is not placed either, so that a newcomer finds work and earns trust, and the market
 //!   hears of everybody's speed.
 //! - Of the rest, a peer that is better than all others is given [`DRAWN`] times its even share, and no peer more.
-//!   Being in time counts in steps: who needs half the time there is, is as good as who needs a tenth, so seeming fast wins nothing
-//!   where the usual peer is fast enough.
+//!   Who needs half the time there is, is as good as who needs a tenth, so seeming fast wins nothing where the usual peer is fast
+//!   enough.
 //!
 //! Two attempts of a task both go to a ring that holds the share `f` of owners with at most `DRAWN * f * f` instead of `f * f`.
 
@@ -52,6 +52,8 @@ struct Fit {
     same_network: bool,
     timing: Timing,
     doubtful: bool,
+    /// Of the time there is, what nine of ten take; at least [`EASILY`].
+    sixteenths: u64,
     /// Kernel and blobs it has to fetch.
     lacks: usize,
     /// Of its slots in use, in eighths.
@@ -61,16 +63,15 @@ struct Fit {
 /// How sure it is to be in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timing {
-    /// Nine of ten in half the time: another one could still do it after it.
-    Easily,
-    /// Nine of ten in three quarters.
-    Well,
     /// Nine of ten in time.
     Surely,
     /// Half of them in time.
     Perhaps,
     Hardly,
 }
+
+/// Sixteenths of the time there is that nobody has to be faster than: another one could still do it after it.
+const EASILY: u64 = 8;
 
 impl Peers {
     /// A free peer of an owner that is not excluded for an attempt nobody checks yet.
@@ -82,16 +83,27 @@ impl Peers {
         dice: &mut Dice,
     ) -> Option<usize> {
         let many = if dice.below(UNIFORM_ONE_IN) == 0 { 1 } else { DRAWN };
-        let mut drawn = [None; DRAWN];
-        // First all are drawn, then all are looked at: in a large network each look waits for memory, and these wait together.
-        for id in drawn.iter_mut().take(many) {
-            *id = Some(self.pick(wanted.class, wanted.excluded, wanted.networks, dice)?);
+        let mut best: Option<(Fit, usize)> = None;
+        for _ in 0..many {
+            let id = self.pick(wanted.class, wanted.excluded, wanted.networks, dice)?;
+            let Some(peer) = self.get(id) else { continue };
+            let fit = fit(peer, wanted, works, trust);
+            // None drawn after it could be better: in a large network each look waits for memory.
+            if fit == Fit::BEST {
+                return Some(id);
+            }
+            // The first drawn of equals.
+            if best.is_none_or(|(least, _)| fit < least) {
+                best = Some((fit, id));
+            }
         }
-        let peers = drawn.into_iter().flatten().filter_map(|id| Some((self.get(id)?, id)));
-        let fits = peers.map(|(peer, id)| (fit(peer, wanted, works, trust), id));
-        // The first drawn of equals.
-        fits.min_by_key(|&(fit, _)| fit).map(|(_, id)| id)
+        best.map(|(_, id)| id)
     }
+}
+
+impl Fit {
+    const BEST: Self =
+        Self { same_network: false, timing: Timing::Surely, doubtful: false, sixteenths: EASILY, lacks: 0, load: 0 };
 }
 
 fn fit(peer: &Peer, wanted: &Wanted<'_>, works: &Works, trust: &TrustConfig) -> Fit {
@@ -99,25 +111,27 @@ fn fit(peer: &Peer, wanted: &Wanted<'_>, works: &Works, trust: &TrustConfig) -> 
     let history = &peer.history;
     let has_kernel = wanted.work.is_some_and(|work| history.has_kernel(works, work));
     let on_probation = peer.audit_ppm(wanted.module, trust) >= ONE_PPM;
+    let (timing, sixteenths) = timing(history, wanted, works);
     Fit {
         same_network: link.is_none_or(|link| wanted.networks.contains(&link.network)),
-        timing: timing(history, wanted, works),
+        timing,
         doubtful: on_probation || peer.standing.lost_the_last(),
+        sixteenths,
         lacks: usize::from(!has_kernel) + history.missing_blobs(wanted.blobs),
         load: link.map_or(0, |link| link.running.len() * 8 / link.slots.max(1)),
     }
 }
 
 /// Who is not known takes as long as others do; if nothing is known at all, everybody is in time.
-fn timing(history: &crate::predict::History, wanted: &Wanted<'_>, works: &Works) -> Timing {
+fn timing(history: &crate::predict::History, wanted: &Wanted<'_>, works: &Works) -> (Timing, u64) {
     let forecast = wanted.work.and_then(|work| history.forecast(work).or_else(|| works.forecast(work)));
-    match forecast {
-        Some(usual) if usual.p50() > wanted.left_ms => Timing::Hardly,
-        Some(usual) if usual.p90() > wanted.left_ms => Timing::Perhaps,
-        Some(usual) if usual.p90() > wanted.left_ms * 3 / 4 => Timing::Surely,
-        Some(usual) if usual.p90() > wanted.left_ms / 2 => Timing::Well,
-        Some(_) | None => Timing::Easily,
-    }
+    let Some(usual) = forecast else { return (Timing::Surely, EASILY) };
+    let timing = match wanted.left_ms {
+        left if usual.p90() <= left => Timing::Surely,
+        left if usual.p50() <= left => Timing::Perhaps,
+        _ => Timing::Hardly,
+    };
+    (timing, (usual.p90() * 16).div_ceil(wanted.left_ms.max(1)).max(EASILY))
 }
 
 #[cfg(test)]

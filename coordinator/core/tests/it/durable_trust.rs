@@ -80,10 +80,10 @@ fn last_word(desk: &Desk, peer: u8, kernel: u8) -> Option<TrustRecord> {
 #[test]
 fn who_was_trusted_before_a_restart_is_trusted_after_it() {
     let (mut before, client) = desk(config());
-    run(&mut before, client, 0..120, 3, None);
+    run(&mut before, client, 0..200, 3, None);
     assert_eq!(trusted(&before), [1, 1, 1]);
     let executions = |(mut desk, client): (Desk, ConnId)| {
-        run(&mut desk, client, 200..300, 1, None);
+        run(&mut desk, client, 300..400, 1, None);
         desk.market.stats().attempts
     };
     let after = restarted(&before, 0, config());

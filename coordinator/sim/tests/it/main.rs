@@ -18,6 +18,10 @@ fn settings(attack: Attack, attackers_permille: u32, tasks_per_peer: u64) -> Set
     }
 }
 
+/// Tasks for each peer in a run in which a cheat's honest work before its first lie is not most of what it does: 871 of them, and
+/// an hour of suspension after it.
+const LONG: u64 = 4_000;
+
 #[track_caller]
 fn check(attack: Attack, tasks_per_peer: u64) -> Report {
     let report = run(&settings(attack, 100, tasks_per_peer));
@@ -40,7 +44,7 @@ fn who_lies_at_once_places_nothing_and_earns_nothing() {
 #[test]
 fn lies_of_the_trusted_are_withdrawn_and_do_not_pay() {
     for attack in [Attack::Strategic, Attack::Sleeper] {
-        let report = check(attack, 2_000);
+        let report = check(attack, LONG);
         assert!(report.wrong_on_window > 0, "it does lie: {report:?}");
         assert!(report.wrong_kept_ppm <= 1_000, "{report:?}");
         assert!(report.attacker_margin_percent < 20, "{report:?}");
@@ -49,22 +53,33 @@ fn lies_of_the_trusted_are_withdrawn_and_do_not_pay() {
 }
 
 #[test]
-fn broken_slow_and_hoarding_peers_cost_no_money_of_others() {
-    // Wrong once in a hundred: how much it earns hangs on when it first meets an audit; over seeds 0 to 46 %.
-    let flipper = check(Attack::BitFlipper, 2_000);
-    assert!(flipper.attacker_margin_percent < 60, "{flipper:?}");
-    // It is right and in time: being slow costs it nothing yet, and nobody else anything.
-    check(Attack::SlowLoris, 100);
-    let hoarder = check(Attack::Hoarder, 100);
-    assert!(hoarder.attacker_margin_percent <= 0, "{hoarder:?}");
+fn a_broken_machine_earns_next_to_nothing() {
+    // How much hangs on when it first meets an audit: nothing as a rule, half of an honest margin if that is late. So the mean of many.
+    let reports: Vec<Report> =
+        (1..=20).map(|seed| run(&Settings { seed, ..settings(Attack::BitFlipper, 100, 2_000) })).collect();
+    for report in &reports {
+        assert_eq!((report.wrong_on_quorum, report.honest_punished), (0, 0), "{report:?}");
+        assert!(report.executions_per_1000_tasks <= 1_100, "{report:?}");
+    }
+    let margins: Vec<i64> = reports.iter().map(|report| report.attacker_margin_percent).collect();
+    assert!(margins.iter().sum::<i64>() < 20 * 20, "the mean of 20 seeds is under 20 %: {margins:?}");
+}
+
+#[test]
+fn slow_and_hoarding_peers_cost_no_money_of_others() {
+    for attack in [Attack::SlowLoris, Attack::Hoarder] {
+        let report = check(attack, 2_000);
+        assert!(report.attacker_margin_percent < 20, "{report:?}");
+    }
 }
 
 #[test]
 fn a_ring_is_bounded_by_its_chance_to_meet_itself() {
     let report = run(&settings(Attack::Ring, 200, 400));
-    // An audit pairs two of the ring in at most f * f of all tasks, 4 %.
-    assert!(report.wrong_on_quorum * 1_000_000 < 40_000 * report.confirmed, "{report:?}");
-    assert_eq!(report.wrong_on_window, 0, "{report:?}");
+    // An audit, or a hedge, pairs two of the ring in at most f * f of all tasks, 4 %.
+    let wrong = report.wrong_on_quorum + report.wrong_on_window;
+    assert!(wrong * 1_000_000 < 40_000 * report.confirmed, "{report:?}");
+    assert!(report.wrong_on_window * 20 < report.wrong_on_quorum, "hedges are few: {report:?}");
 }
 
 #[test]
@@ -79,7 +94,7 @@ fn a_faulty_kernel_costs_its_peers_nothing() {
 
 #[test]
 fn a_ring_that_feigns_a_faulty_kernel_gains_nothing_by_it() {
-    let tasks_per_peer = 800;
+    let tasks_per_peer = 1_600;
     let report = run(&Settings { peers: 60, ..settings(Attack::Feigner, 200, tasks_per_peer) });
     assert!(!report.kernel_at_fault, "{report:?}");
     assert_eq!((report.honest_punished, report.wrong_on_quorum), (0, 0), "{report:?}");
@@ -127,10 +142,10 @@ fn hedging_answers_in_time_what_would_have_been_late() {
 
 #[test]
 fn a_frame_cut_into_parts_is_there_sooner() {
-    let whole = Split::run(&mixed(true, 100), 1, 100);
-    let cut = Split::run(&mixed(true, 100), 16, 100);
+    // Frames enough that peers are established: what is compared is not hedged.
+    let play = |hedging, parts| Split::run(&mixed(hedging, 100), parts, 400);
+    let (whole, cut, unhedged) = (play(true, 1), play(true, 16), play(false, 16));
     assert!(cut.p50_ms * 2 < whole.p50_ms && cut.incomplete_ppm == 0, "{cut:?} {whole:?}");
-    let unhedged = Split::run(&mixed(false, 100), 16, 100);
     assert!(cut.p90_ms < unhedged.p90_ms, "{cut:?} {unhedged:?}");
 }
 
