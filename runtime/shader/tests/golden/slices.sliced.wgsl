@@ -16,21 +16,21 @@ fn at(id_1: vec3<u32>, groups_1: vec3<u32>) -> u32 {
     return (id_1.x + (groups_1.x * (id_1.y + (groups_1.y * id_1.z))));
 }
 
-@compute @workgroup_size(4, 2, 1) 
+@compute @workgroup_size(8, 2, 1) 
 fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: vec3<u32>, @builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     var n: u32 = 0u;
 
     let _e8 = p2c2r_slice.offset;
     let group_1 = (group + _e8);
     let _e11 = p2c2r_slice.offset;
-    let id_2 = (id + (_e11 * vec3<u32>(4u, 2u, 1u)));
+    let id_2 = (id + (_e11 * vec3<u32>(8u, 2u, 1u)));
     let groups_2 = p2c2r_slice.total;
     let _e21 = atomicLoad((&p2c2r_trap));
     if (_e21 != 0u) {
         p2c2r_fuel = 0u;
     }
     let _e25 = at(group_1, groups_2);
-    let place = ((_e25 * 8u) + i);
+    let place = ((_e25 * 16u) + i);
     if (group_1.x > 3u) {
         workgroupBarrier();
     }

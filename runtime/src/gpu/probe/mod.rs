@@ -31,8 +31,8 @@ pub(super) struct Probed {
     pub(super) words: Vec<u32>,
     /// Whether [`LONG_LOOP`] iterations ran.
     pub(super) long_loops: bool,
-    /// Whether a loop runs to its end whatever its neighbours do.
-    pub(super) loops_in_turns: bool,
+    /// What it gets wrong about loops that `exact` shaders may have.
+    pub(super) unfit_loops: Vec<String>,
     /// Why floats are not to be relied on, if so.
     pub(super) floats: Result<(), String>,
 }
@@ -69,10 +69,22 @@ pub(super) fn run(device: &Device, adapter: &str) -> Result<Probed, GpuOpenError
     let counted = suite.own(include_str!("long_loop.wgsl"), &[LONG_LOOP], 1)?;
     let long_loops = counted == [LONG_LOOP];
     words.extend(counted);
-    let turns = suite.turns()?;
-    let loops_in_turns = turns.iter().all(|count| *count == TURN);
-    words.extend(turns);
-    Ok(Probed { words, long_loops, loops_in_turns, floats })
+    let mut unfit_loops = Vec::new();
+    for (got, want, reason) in [
+        (suite.turns()?, vec![TURN; 64], "ends loops early when neighbouring invocations loop one after the other"),
+        (suite.own(include_str!("exits.wgsl"), &[1], 16)?, vec![4; 16], "miscounts loops that have several exits"),
+        (
+            suite.own(include_str!("lone.wgsl"), &[1], 2)?,
+            vec![4; 2],
+            "ends loops early in workgroups that fill no vector",
+        ),
+    ] {
+        if got != want {
+            unfit_loops.push(format!("{reason}: not for exact"));
+        }
+        words.extend(got);
+    }
+    Ok(Probed { words, long_loops, unfit_loops, floats })
 }
 
 struct Suite<'a> {
