@@ -83,12 +83,14 @@ fn written(seed: u64, step: &'static str, even: bool) -> Text {
     for _ in 0..*writer.random.pick(&[0, 0, 0, 1, 1, 2]) {
         writer.function(&mut signatures);
     }
+    let given: [u64; 4] = std::array::from_fn(|_| writer.random.below(62));
     let start = format!(
         "@compute @workgroup_size({}, {}, {})
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32,
         @builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>,
         @builtin(num_workgroups) groups: vec3<u32>) {{
-{}    var u = source[at];
+{}    let given = vec4<u32>(source[{}], source[{}], source[{}], source[{}]);
+    var u = source[at];
     var s = bitcast<i32>(source[at + 17u]);
     var v = vec4<u32>(u, id.x, i, 7u);
     var w = vec3<i32>(s, -1, i32(id.y));
@@ -97,6 +99,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
         layout.sides[1],
         layout.sides[2],
         layout.start,
+        given[0],
+        given[1],
+        given[2],
+        given[3],
         if arrays { "    var grid: array<array<u32, 3>, 5>;\n    var pair: Pair = pairs[at];\n" } else { "" }
     );
     let variables = [("u", Ty::U32), ("s", Ty::I32), ("v", Ty::VecU(4)), ("w", Ty::VecI(3)), ("kept", Ty::U32)];

@@ -140,7 +140,7 @@ impl<'a> Writer<'a> {
             }
             9..12 => {
                 let condition = e(self.random, scope, Ty::Bool);
-                let accept = self.block(scope, 3, depth - 1);
+                let accept = self.block(scope, 2, depth - 1);
                 match self.random.below(5) {
                     0 if self.returns != Returns::Never => {
                         format!("    if {condition} {{\n{accept}    {};\n    }}\n", self.leave(scope))
@@ -187,7 +187,7 @@ impl<'a> Writer<'a> {
         let bound = expression(self.random, scope, Ty::U32, 2);
         let most = 2 + self.random.below(7);
         scope.values.push((counter.clone(), Ty::U32));
-        let body = self.block(scope, 3, depth - 1);
+        let body = self.block(scope, 2, depth - 1);
         let condition = expression(self.random, scope, Ty::Bool, 2);
         let leave = match self.random.below(5) {
             0 if self.returns != Returns::Never => self.leave(scope),
@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
             _ => "continue".to_owned(),
         };
         let leave = format!("    if {condition} {{ {leave}; }}\n");
-        let rest = self.block(scope, 2, 0);
+        let rest = self.block(scope, 1, 0);
         let condition = expression(self.random, scope, Ty::Bool, 1);
         let step = self.step;
         scope.values.pop();
