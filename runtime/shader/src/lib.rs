@@ -189,8 +189,8 @@ impl Rewritten {
         &self.module
     }
 
-    /// Whether a buffer of one word, zero at first, is bound at [`limits::TRAP_BINDING`]: some invocation sets it to 1
-    /// if and only if one runs out of its loop budget. A shader without loops has none.
+    /// Whether a buffer of one word, [`limits::TRAP_GOING`] at first, is bound at [`limits::TRAP_BINDING`]: some invocation
+    /// sets it to [`limits::TRAP_SET`] if and only if one runs out of its loop budget. A shader without loops has none.
     #[must_use]
     pub const fn has_trap(&self) -> bool {
         self.has_trap

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::fault::GpuFault;
-use super::limits::{ABANDONED_DEVICES, COPY_BYTES};
+use super::limits::{ABANDONED_DEVICES, COPY_BYTES, TRAP_GOING};
 use super::pool::Pool;
 use super::until::Until;
 
@@ -66,7 +66,7 @@ pub(super) struct Source<'a> {
     pub(super) buffer: &'a wgpu::Buffer,
     /// A multiple of 4, in range.
     pub(super) offset: u64,
-    /// Its first word comes with the rest.
+    /// From [`Device::trap`]; it comes with the rest.
     pub(super) flag: Option<&'a wgpu::Buffer>,
 }
 
@@ -170,6 +170,13 @@ impl Device {
             return Ok(spare);
         }
         self.create(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
+    }
+
+    /// A word for shaders to say in that one ran out of its loop budget.
+    pub(super) fn trap(&self) -> Result<wgpu::Buffer, GpuFault> {
+        let trap = self.buffer(FLAG_BYTES)?;
+        self.write(&trap, 0, &TRAP_GOING.to_le_bytes())?;
+        Ok(trap)
     }
 
     /// A zeroed uniform buffer.
@@ -365,7 +372,7 @@ impl Device {
             let view = stage.get_mapped_range(0..bytes).map_err(|e| e.to_string())?;
             let (flag, data) = view.split_at(flag_bytes as usize);
             dst.copy_from_slice(data);
-            Ok(flag.iter().any(|byte| *byte != 0))
+            Ok(source.flag.is_some() && flag != TRAP_GOING.to_le_bytes())
         })?;
         self.guarded(|_, _| stage.unmap())?;
         set.map_err(GpuFault::Refused)

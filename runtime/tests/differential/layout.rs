@@ -2,18 +2,11 @@
 
 use super::random::Random;
 
-/// Sides of workgroups over one, two and three axes: multiples of 8 invocations, which fill lavapipe's vectors.
-const EVEN: [&[[u32; 3]]; 3] = [
-    &[[8, 1, 1], [32, 1, 1], [64, 1, 1], [128, 1, 1], [8, 4, 1]],
-    &[[2, 4, 1], [4, 4, 1], [8, 8, 1], [16, 2, 1], [1, 8, 1]],
-    &[[2, 2, 2], [4, 2, 2], [2, 4, 8], [1, 4, 2]],
-];
-
-/// Those that do not.
-const UNEVEN: [&[[u32; 3]]; 3] = [
-    &[[1, 1, 1], [7, 1, 1], [20, 1, 1], [60, 1, 1], [100, 1, 1]],
-    &[[3, 5, 1], [2, 2, 1], [10, 2, 1], [9, 7, 1]],
-    &[[1, 2, 2], [3, 2, 2], [5, 3, 4]],
+/// Sides of workgroups over one, two and three axes: some fill vectors of 8, some do not.
+const SIDES: [&[[u32; 3]]; 3] = [
+    &[[8, 1, 1], [32, 1, 1], [64, 1, 1], [128, 1, 1], [8, 4, 1], [1, 1, 1], [7, 1, 1], [60, 1, 1]],
+    &[[2, 4, 1], [4, 4, 1], [8, 8, 1], [16, 2, 1], [1, 8, 1], [3, 5, 1], [10, 2, 1]],
+    &[[2, 2, 2], [4, 2, 2], [2, 4, 8], [8, 2, 2], [1, 2, 2], [5, 3, 2]],
 ];
 
 /// The word of `source` that is a width.
@@ -42,9 +35,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn any(random: &mut Random, even: bool) -> Self {
+    pub(super) fn any(random: &mut Random) -> Self {
         let axes = *random.pick(&[1, 1, 1, 2, 2, 3]);
-        let sides = *random.pick(if even { EVEN } else { UNEVEN }[axes - 1]);
+        let sides = *random.pick(SIDES[axes - 1]);
         let groups: [u32; 3] = std::array::from_fn(|axis| match axis < axes {
             true => 1 + random.below(5 - axes as u64) as u32,
             false => 1,

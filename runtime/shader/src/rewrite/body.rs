@@ -9,6 +9,7 @@ use naga::{
 use super::Budget;
 use super::value::operands;
 use crate::barrier::Barriers;
+use crate::limits::{TRAP_GOING, TRAP_SET};
 use crate::refusal::Problem;
 
 /// Writes one function anew. Recursive over blocks and nothing else, which [`crate::nesting`] bounds.
@@ -120,15 +121,25 @@ impl<'a> Writer<'a> {
     }
 
     /// What an invocation does that starts when another has trapped already cannot matter: it need not loop.
+    ///
+    /// And one that does not exist must not: lavapipe runs such where a vector is not full, and grants them and their neighbours
+    /// 65,535 iterations together. In a loop, and not outside, all that they read of buffers is zero. Hence one, gone round once.
     fn stop_if_trapped(&mut self, budget: Budget) {
-        let trap = self.constant(Expression::GlobalVariable(budget.trap));
-        let fuel = self.constant(Expression::GlobalVariable(budget.fuel));
-        let zero = self.word(0);
-        let set = self.emit(Expression::Load { pointer: trap }, Span::UNDEFINED);
-        let trapped = self.binary(BinaryOperator::NotEqual, set, zero, Span::UNDEFINED);
-        self.only_if(trapped, Span::UNDEFINED, |writer| {
-            writer.push(Statement::Store { pointer: fuel, value: zero }, Span::UNDEFINED);
+        let span = Span::UNDEFINED;
+        let [trap, fuel, rounds] =
+            [budget.trap, budget.fuel, budget.rounds].map(|global| self.constant(Expression::GlobalVariable(global)));
+        let [zero, going, set] = [0, TRAP_GOING, TRAP_SET].map(|word| self.word(word));
+        let (body, ()) = self.within(|writer| {
+            let found = writer.emit(Expression::Load { pointer: trap }, span);
+            let idle = writer.binary(BinaryOperator::NotEqual, found, going, span);
+            writer.only_if(idle, span, |writer| writer.push(Statement::Store { pointer: fuel, value: zero }, span));
+            // Those that exist stay together in loops with barriers, whatever each of them found.
+            let absent = writer.binary(BinaryOperator::Equal, found, zero, span);
+            writer.only_if(absent, span, |writer| writer.push(Statement::Store { pointer: rounds, value: zero }, span));
+            let known = writer.binary(BinaryOperator::LessEqual, found, set, span);
+            writer.only_if(known, span, |writer| writer.push(Statement::Break, span));
         });
+        self.push(Statement::Loop { body, continuing: Block::new(), break_if: None }, span);
     }
 
     /// At the head of a loop: leave if the budget is used up.
@@ -137,11 +148,11 @@ impl<'a> Writer<'a> {
         let trap = self.constant(Expression::GlobalVariable(budget.trap));
         let counter = if waits { budget.rounds } else { budget.fuel };
         let counter = self.constant(Expression::GlobalVariable(counter));
-        let (zero, one) = (self.word(0), self.word(1));
+        let (zero, one, trapped) = (self.word(0), self.word(1), self.word(TRAP_SET));
         let left = self.emit(Expression::Load { pointer: counter }, span);
         let empty = self.binary(BinaryOperator::Equal, left, zero, span);
         self.only_if(empty, span, |writer| {
-            writer.push(Statement::Store { pointer: trap, value: one }, span);
+            writer.push(Statement::Store { pointer: trap, value: trapped }, span);
             writer.push(Statement::Break, span);
         });
         let less = self.binary(BinaryOperator::Subtract, left, one, span);

@@ -7,9 +7,6 @@
 //! | `global_invocation_id` | itself + workgroups before x workgroup size |
 //! | `num_workgroups` | workgroups of the whole |
 //!
-//! A workgroup of several rows that are no multiple of [`VECTOR`] is laid flat: all of its invocations along x, which they are told
-//! apart by. lavapipe fills its vectors along x, and in one that is not full Mesa 22.3 ends loops around loops too early.
-//!
 //! Invocations of different workgroups see nothing of each other but through atomic operations that commute and, in `device`,
 //! through races: in whatever parts a dispatch is run, it computes what it may compute in one.
 
@@ -33,9 +30,6 @@ pub(crate) struct Asks {
     pub(crate) total: bool,
 }
 
-/// Invocations that lavapipe runs side by side.
-const VECTOR: u32 = 8;
-
 /// Members of the uniform buffer.
 const OFFSET: u32 = 0;
 const TOTAL: u32 = 1;
@@ -45,33 +39,25 @@ pub(crate) fn slice(module: &Module) -> Result<(Module, Asks), Problem> {
     let mut sliced = module.clone();
     let mut asks = Asks::default();
     for entry in &sliced.entry_points {
-        let flat = is_flat(entry.workgroup_size);
-        for argument in moved(entry, &sliced.types) {
+        for argument in moved(&entry.function, &sliced.types) {
             for built_in in built_ins(&entry.function.arguments[argument as usize], &sliced.types) {
+                asks.offset |= matches!(built_in, BuiltIn::WorkGroupId | BuiltIn::GlobalInvocationId);
                 asks.total |= built_in == BuiltIn::NumWorkGroups;
-                asks.offset |= built_in != BuiltIn::NumWorkGroups && depends(built_in, flat);
             }
         }
     }
-    if asks != Asks::default() {
-        let given = Given::declare(&mut sliced);
-        for entry in &mut sliced.entry_points {
-            place(entry, given, &sliced.types)?;
-        }
+    if asks == Asks::default() {
+        return Ok((sliced, asks));
     }
-    for entry in sliced.entry_points.iter_mut().filter(|entry| is_flat(entry.workgroup_size)) {
-        entry.workgroup_size = [entry.workgroup_size.iter().product(), 1, 1];
+    let given = Given::declare(&mut sliced);
+    for entry in &mut sliced.entry_points {
+        place(entry, given, &sliced.types)?;
     }
     // A failure is a bug of ours, or of naga's; either way the shader is not run.
     validate(&sliced).map_err(|error| {
         Problem::new(Span::UNDEFINED, format!("sliced shader is not valid: {}", chain(error.as_inner())))
     })?;
     Ok((sliced, asks))
-}
-
-/// Whether a workgroup is laid flat.
-const fn is_flat([x, y, z]: [u32; 3]) -> bool {
-    y * z > 1 && !x.is_multiple_of(VECTOR)
 }
 
 /// What the new expressions are made of.
@@ -102,26 +88,14 @@ impl Given {
     }
 }
 
-/// Whether it becomes something else, in a workgroup that is laid flat or is not.
-const fn depends(built_in: BuiltIn, flat: bool) -> bool {
-    match built_in {
-        BuiltIn::WorkGroupId | BuiltIn::GlobalInvocationId | BuiltIn::NumWorkGroups => true,
-        BuiltIn::LocalInvocationId => flat,
-        _ => false,
-    }
-}
-
-/// Indices of the arguments that the body uses and that depend on the slice, or on how the workgroup lies.
-fn moved(entry: &EntryPoint, types: &UniqueArena<Type>) -> Vec<u32> {
-    let function = &entry.function;
-    let flat = is_flat(entry.workgroup_size);
+/// Indices of the arguments that the body uses and that depend on the slice.
+fn moved(function: &Function, types: &UniqueArena<Type>) -> Vec<u32> {
+    let depends =
+        |built_in| matches!(built_in, BuiltIn::WorkGroupId | BuiltIn::GlobalInvocationId | BuiltIn::NumWorkGroups);
     let used =
         |index| function.expressions.iter().any(|(_, e)| matches!(e, Expression::FunctionArgument(i) if *i == index));
     let arguments = (0u32..).zip(&function.arguments);
-    arguments
-        .filter(|(i, a)| built_ins(a, types).any(|built_in| depends(built_in, flat)) && used(*i))
-        .map(|(i, _)| i)
-        .collect()
+    arguments.filter(|(i, a)| built_ins(a, types).any(depends) && used(*i)).map(|(i, _)| i).collect()
 }
 
 /// Those of an argument, or of the members of its struct.
@@ -146,9 +120,10 @@ fn built_in(binding: Option<&Binding>) -> Option<BuiltIn> {
 
 /// Computes the new arguments at the head of the body, before all that was there.
 fn place(entry: &mut EntryPoint, given: Given, types: &UniqueArena<Type>) -> Result<(), Problem> {
-    let arguments = moved(entry, types);
-    let mut head = Head::new(&arguments, entry.workgroup_size, given);
+    let size = entry.workgroup_size;
     let function = &mut entry.function;
+    let arguments = moved(function, types);
+    let mut head = Head::new(&arguments, size, given);
     let first_computed = head.expressions.len();
     let placed: Vec<_> = arguments
         .iter()
@@ -199,14 +174,6 @@ struct Head {
     slice: Handle<Expression>,
     arguments: Vec<Handle<Expression>>,
     size: [Handle<Expression>; 3],
-    flat: Option<Flat>,
-}
-
-/// Numbers of invocations that a workgroup which lies flat is taken apart by.
-#[derive(Clone, Copy)]
-struct Flat {
-    layer: Handle<Expression>,
-    all: Handle<Expression>,
 }
 
 impl Head {
@@ -215,11 +182,8 @@ impl Head {
         let mut append = |expression| expressions.append(expression, Span::UNDEFINED);
         let slice = append(Expression::GlobalVariable(given.variable));
         let arguments = arguments.iter().map(|index| append(Expression::FunctionArgument(*index))).collect();
-        let [x, y, z] = size;
-        let mut number = |n| append(Expression::Literal(Literal::U32(n)));
-        let size = size.map(&mut number);
-        let flat = is_flat([x, y, z]).then(|| Flat { layer: number(x * y), all: number(x * y * z) });
-        Self { expressions, given, slice, arguments, size, flat }
+        let size = size.map(|n| append(Expression::Literal(Literal::U32(n))));
+        Self { expressions, given, slice, arguments, size }
     }
 
     fn argument(&mut self, at: usize, argument: &FunctionArgument, types: &UniqueArena<Type>) -> Handle<Expression> {
@@ -237,53 +201,20 @@ impl Head {
     }
 
     fn placed(&mut self, built_in: BuiltIn, value: Handle<Expression>) -> Handle<Expression> {
-        match (built_in, self.flat) {
-            (BuiltIn::WorkGroupId, _) => self.shifted(value),
-            (BuiltIn::GlobalInvocationId, None) => {
+        match built_in {
+            BuiltIn::WorkGroupId => {
                 let before = self.member(OFFSET);
-                let before = self.times_size(before);
                 self.binary(BinaryOperator::Add, value, before)
             }
-            (BuiltIn::GlobalInvocationId, Some(flat)) => {
-                let [x, y, z] = [0, 1, 2].map(|index| self.append(Expression::AccessIndex { base: value, index }));
-                let x = self.binary(BinaryOperator::Divide, x, flat.all);
-                let group = self.vector([x, y, z]);
-                let group = self.shifted(group);
-                let before = self.times_size(group);
-                let local = self.unfolded(value, flat);
-                self.binary(BinaryOperator::Add, before, local)
+            BuiltIn::GlobalInvocationId => {
+                let before = self.member(OFFSET);
+                let size = self.append(Expression::Compose { ty: self.given.vector, components: self.size.to_vec() });
+                let before = self.binary(BinaryOperator::Multiply, before, size);
+                self.binary(BinaryOperator::Add, value, before)
             }
-            (BuiltIn::LocalInvocationId, Some(flat)) => self.unfolded(value, flat),
-            (BuiltIn::NumWorkGroups, _) => self.member(TOTAL),
+            BuiltIn::NumWorkGroups => self.member(TOTAL),
             _ => value,
         }
-    }
-
-    /// `local_invocation_id`, from an identifier along x.
-    fn unfolded(&mut self, value: Handle<Expression>, flat: Flat) -> Handle<Expression> {
-        let [row, column, _] = self.size;
-        let along = self.append(Expression::AccessIndex { base: value, index: 0 });
-        let lane = self.binary(BinaryOperator::Modulo, along, flat.all);
-        let x = self.binary(BinaryOperator::Modulo, lane, row);
-        let rows = self.binary(BinaryOperator::Divide, lane, row);
-        let y = self.binary(BinaryOperator::Modulo, rows, column);
-        let z = self.binary(BinaryOperator::Divide, lane, flat.layer);
-        self.vector([x, y, z])
-    }
-
-    /// Workgroups of the slice are so many later in the whole.
-    fn shifted(&mut self, group: Handle<Expression>) -> Handle<Expression> {
-        let before = self.member(OFFSET);
-        self.binary(BinaryOperator::Add, group, before)
-    }
-
-    fn times_size(&mut self, groups: Handle<Expression>) -> Handle<Expression> {
-        let size = self.vector(self.size);
-        self.binary(BinaryOperator::Multiply, groups, size)
-    }
-
-    fn vector(&mut self, components: [Handle<Expression>; 3]) -> Handle<Expression> {
-        self.append(Expression::Compose { ty: self.given.vector, components: components.to_vec() })
     }
 
     fn member(&mut self, index: u32) -> Handle<Expression> {

@@ -70,7 +70,6 @@ fn shifts() {
 fn slices() {
     check_sliced("slices", true, true);
     check_sliced("slices_struct", true, false);
-    check_sliced("slices_flat", true, true);
 }
 
 #[test]
