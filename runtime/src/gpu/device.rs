@@ -11,12 +11,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::fault::GpuFault;
-use super::limits::{ABANDONED_DEVICES, COPY_BYTES, TRAP_GOING};
+use super::limits::{ABANDONED_DEVICES, COPY_BYTES, POOLED_BUFFER_BYTES, TRAP_GOING};
 use super::pool::Pool;
 use super::until::Until;
 
 /// The word that comes with every read.
 const FLAG_BYTES: u64 = 4;
+
+/// What a buffer is cleared with.
+static ZEROS: [u8; POOLED_BUFFER_BYTES] = [0; POOLED_BUFFER_BYTES];
 
 /// A device with its queue. Shared by the sessions of all attempts; losing it fails them all.
 pub(super) struct Device {
@@ -25,7 +28,7 @@ pub(super) struct Device {
     lost: Arc<Mutex<Option<String>>>,
     /// The newest submission; see [`Device::submit`].
     last: Mutex<(u64, Option<wgpu::SubmissionIndex>)>,
-    /// What ended attempts leave to the next, cleared.
+    /// What ended attempts leave to the next.
     pool: Mutex<Pool<wgpu::Buffer>>,
     /// What the last attempt that ended read with. Nobody looks at more of it than was copied there before.
     stage: Mutex<Staging>,
@@ -167,6 +170,8 @@ impl Device {
         use wgpu::BufferUsages as Usage;
         let spare = self.guarded(|_, _| self.pool.lock().unwrap_or_else(PoisonError::into_inner).take(bytes))?;
         if let Some(spare) = spare {
+            // Before whatever is submitted from now on, and after all that was.
+            self.write(&spare, 0, &ZEROS[..bytes as usize])?;
             return Ok(spare);
         }
         self.create(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
@@ -189,21 +194,11 @@ impl Device {
         std::mem::take(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Clears the buffers of an attempt that has ended, and keeps them and `staging` for another. Nobody else has them, and
-    /// nothing that uses them is submitted any more.
-    pub(super) fn recycle(&self, buffers: Vec<wgpu::Buffer>, staging: Staging, until: &Until) -> Result<(), GpuFault> {
-        let wanted: Vec<_> = buffers.into_iter().filter(|buffer| Pool::<wgpu::Buffer>::wants(buffer.size())).collect();
-        if !wanted.is_empty() {
-            self.submit(until, |device, queue| {
-                let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                wanted.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
-                queue.submit([encoder.finish()])
-            })?;
-        }
+    /// Keeps the buffers of an attempt that has ended, and `staging`, for another. Nobody else has them.
+    pub(super) fn recycle(&self, buffers: impl Iterator<Item = wgpu::Buffer>, staging: Staging) {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        wanted.into_iter().for_each(|buffer| pool.put(buffer.size(), buffer));
+        buffers.for_each(|buffer| pool.put(buffer.size(), buffer));
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = staging;
-        Ok(())
     }
 
     #[cfg(test)]
