@@ -57,6 +57,27 @@ pub(super) fn tile_words(layout: &Layout) -> u32 {
     (x + 2) * (y + 2) * z
 }
 
+/// The head of `main`, with what every body may use.
+fn start(layout: &Layout, given: [u64; 4], arrays: bool) -> String {
+    let (Layout { sides: [x, y, z], start, .. }, [a, b, c, d]) = (layout, given);
+    let large = match arrays {
+        true => "    var grid: array<array<u32, 3>, 5>;\n    var pair: Pair = pairs[at];\n",
+        false => "",
+    };
+    format!(
+        "@compute @workgroup_size({x}, {y}, {z})
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32,
+        @builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>,
+        @builtin(num_workgroups) groups: vec3<u32>) {{
+{start}    let given = vec4<u32>(source[{a}], source[{b}], source[{c}], source[{d}]);
+    var u = source[at];
+    var s = bitcast<i32>(source[at + 17u]);
+    var v = vec4<u32>(u, id.x, i, 7u);
+    var w = vec3<i32>(s, -1, i32(id.y));
+{large}"
+    )
+}
+
 /// What counters of loops grow by: a word of `source` that is 1, which no compiler knows.
 const STEP: &str = "source[63u]";
 
@@ -82,27 +103,7 @@ fn written(seed: u64, step: &'static str) -> Text {
         writer.function(&mut signatures);
     }
     let given: [u64; 4] = std::array::from_fn(|_| writer.random.below(62));
-    let start = format!(
-        "@compute @workgroup_size({}, {}, {})
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32,
-        @builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>,
-        @builtin(num_workgroups) groups: vec3<u32>) {{
-{}    let given = vec4<u32>(source[{}], source[{}], source[{}], source[{}]);
-    var u = source[at];
-    var s = bitcast<i32>(source[at + 17u]);
-    var v = vec4<u32>(u, id.x, i, 7u);
-    var w = vec3<i32>(s, -1, i32(id.y));
-{}",
-        layout.sides[0],
-        layout.sides[1],
-        layout.sides[2],
-        layout.start,
-        given[0],
-        given[1],
-        given[2],
-        given[3],
-        if arrays { "    var grid: array<array<u32, 3>, 5>;\n    var pair: Pair = pairs[at];\n" } else { "" }
-    );
+    let start = start(&layout, given, arrays);
     let variables = [("u", Ty::U32), ("s", Ty::I32), ("v", Ty::VecU(4)), ("w", Ty::VecI(3)), ("kept", Ty::U32)];
     let constants = ["at", "i", "id.x", "id.y", "group.x", "groups.y", "local.x"].map(|name| (name, Ty::U32));
     let named = |names: &[(&str, Ty)]| names.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect::<Vec<_>>();
