@@ -123,7 +123,8 @@ impl<'a> Writer<'a> {
     /// What an invocation does that starts when another has trapped already cannot matter: it need not loop.
     ///
     /// And one that does not exist must not: lavapipe runs such where a vector is not full, and grants them and their neighbours
-    /// 65,535 iterations together. In a loop, and not outside, all that they read of buffers is zero. Hence one, gone round once.
+    /// 65,535 iterations together. In loops and branches, and not outside, all that they read of buffers is zero. Hence a loop, gone
+    /// round once.
     fn stop_if_trapped(&mut self, budget: Budget) {
         let span = Span::UNDEFINED;
         let [trap, fuel, rounds] =
