@@ -16,6 +16,10 @@ pub const TRAP_GOING: u32 = 1;
 /// What it is set to.
 pub const TRAP_SET: u32 = 2;
 
+/// Invocations that lavapipe runs side by side, neighbours along x; 4 on processors without AVX. Not a bound: a workgroup whose side
+/// along x is a multiple of it has none that do not exist.
+pub const VECTOR: u32 = 8;
+
 /// Binding, in group 0, of the uniform buffer that tells a sliced shader which of its workgroups are run.
 pub const SLICE_BINDING: u32 = 16;
 

@@ -11,64 +11,56 @@ fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: v
     var s: u32 = 32u;
     var k: u32;
 
-    loop {
-        let _e7 = atomicLoad((&p2c2r_trap));
-        if (_e7 != 1u) {
-            p2c2r_fuel = 0u;
-        }
-        if (_e7 == 0u) {
-            p2c2r_rounds = 0u;
-        }
-        if (_e7 <= 2u) {
-            break;
-        }
+    let _e7 = atomicLoad((&p2c2r_trap));
+    if (_e7 != 1u) {
+        p2c2r_fuel = 0u;
     }
     if (i < 64u) {
         x[min(i, 63u)] = i;
     }
     workgroupBarrier();
     loop {
-        let _e23 = p2c2r_rounds;
-        if (_e23 == 0u) {
+        let _e21 = p2c2r_rounds;
+        if (_e21 == 0u) {
             atomicStore((&p2c2r_trap), 2u);
             break;
         }
-        p2c2r_rounds = (_e23 - 1u);
-        let _e27 = s;
-        if (_e27 > 0u) {
+        p2c2r_rounds = (_e21 - 1u);
+        let _e25 = s;
+        if (_e25 > 0u) {
         } else {
             break;
         }
         {
-            let _e30 = s;
-            if (i < _e30) {
-                let _e35 = (i < 64u);
-                let _e38 = x[min(i, 63u)];
-                let _e41 = s;
-                let _e42 = (i + _e41);
-                let _e49 = x[min(_e42, 63u)];
-                if _e35 {
-                    x[min(i, 63u)] = (select(0u, _e38, _e35) + select(0u, _e49, (_e42 < 64u)));
+            let _e28 = s;
+            if (i < _e28) {
+                let _e33 = (i < 64u);
+                let _e36 = x[min(i, 63u)];
+                let _e39 = s;
+                let _e40 = (i + _e39);
+                let _e47 = x[min(_e40, 63u)];
+                if _e33 {
+                    x[min(i, 63u)] = (select(0u, _e36, _e33) + select(0u, _e47, (_e40 < 64u)));
                 }
             }
             workgroupBarrier();
             k = 0u;
-            let _e56 = k;
-            let _e61 = select(0u, (i - _e56), (_e56 < i));
-            let _e67 = p2c2r_fuel;
-            if (_e61 < _e67) {
-                p2c2r_fuel = ((_e67 - _e61) - 1u);
+            let _e54 = k;
+            let _e59 = select(0u, (i - _e54), (_e54 < i));
+            let _e65 = p2c2r_fuel;
+            if (_e59 < _e65) {
+                p2c2r_fuel = ((_e65 - _e59) - 1u);
                 loop {
-                    let _e71 = k;
-                    if (_e71 < i) {
+                    let _e69 = k;
+                    if (_e69 < i) {
                     } else {
                         break;
                     }
                     {
                     }
                     continuing {
-                        let _e73 = k;
-                        k = (_e73 + 1u);
+                        let _e71 = k;
+                        k = (_e71 + 1u);
                     }
                 }
             } else {
@@ -77,15 +69,15 @@ fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: v
             }
         }
         continuing {
-            let _e76 = s;
-            s = (_e76 >> 1u);
+            let _e74 = s;
+            s = (_e74 >> 1u);
         }
     }
     if (i == 0u) {
-        let _e84 = arrayLength((&out));
-        let _e92 = x[0];
-        if (group.x < _e84) {
-            out[min(group.x, (_e84 - 1u))] = _e92;
+        let _e82 = arrayLength((&out));
+        let _e90 = x[0];
+        if (group.x < _e82) {
+            out[min(group.x, (_e82 - 1u))] = _e90;
         }
         return;
     } else {

@@ -31,55 +31,47 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum: u32 = 0u;
     var i: u32 = 0u;
 
-    loop {
-        let _e8 = atomicLoad((&p2c2r_trap));
-        if (_e8 != 1u) {
-            p2c2r_fuel = 0u;
-        }
-        if (_e8 == 0u) {
-            p2c2r_rounds = 0u;
-        }
-        if (_e8 <= 2u) {
-            break;
-        }
+    let _e8 = atomicLoad((&p2c2r_trap));
+    if (_e8 != 1u) {
+        p2c2r_fuel = 0u;
     }
-    let _e13 = i;
-    let _e20 = select(0u, (id.x - _e13), (_e13 < id.x));
-    let _e26 = p2c2r_fuel;
-    if (_e20 < _e26) {
-        p2c2r_fuel = ((_e26 - _e20) - 1u);
+    let _e11 = i;
+    let _e18 = select(0u, (id.x - _e11), (_e11 < id.x));
+    let _e24 = p2c2r_fuel;
+    if (_e18 < _e24) {
+        p2c2r_fuel = ((_e24 - _e18) - 1u);
         loop {
-            let _e31 = i;
-            if (_e31 < id.x) {
+            let _e29 = i;
+            if (_e29 < id.x) {
             } else {
                 break;
             }
             {
                 loop {
-                    let _e39 = p2c2r_fuel;
-                    if (_e39 == 0u) {
+                    let _e37 = p2c2r_fuel;
+                    if (_e37 == 0u) {
                         atomicStore((&p2c2r_trap), 2u);
                         break;
                     }
-                    p2c2r_fuel = (_e39 - 1u);
-                    let _e43 = sum;
-                    if (_e43 < 10u) {
+                    p2c2r_fuel = (_e37 - 1u);
+                    let _e41 = sum;
+                    if (_e41 < 10u) {
                     } else {
                         break;
                     }
                     {
-                        let _e46 = sum;
-                        let _e47 = i;
-                        let _e48 = first_above(_e47);
-                        sum = (_e46 + _e48);
+                        let _e44 = sum;
+                        let _e45 = i;
+                        let _e46 = first_above(_e45);
+                        sum = (_e44 + _e46);
                     }
                 }
-                let _e50 = sum;
-                if (_e50 == 13u) {
+                let _e48 = sum;
+                if (_e48 == 13u) {
                     continue;
                 }
-                let _e53 = i;
-                switch _e53 {
+                let _e51 = i;
+                switch _e51 {
                     case 7u: {
                         break;
                     }
@@ -89,8 +81,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 }
             }
             continuing {
-                let _e55 = i;
-                i = (_e55 + 1u);
+                let _e53 = i;
+                i = (_e53 + 1u);
             }
         }
     } else {
@@ -98,22 +90,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         p2c2r_fuel = 0u;
     }
     loop {
-        let _e63 = p2c2r_fuel;
-        if (_e63 == 0u) {
+        let _e61 = p2c2r_fuel;
+        if (_e61 == 0u) {
             atomicStore((&p2c2r_trap), 2u);
             break;
         }
-        p2c2r_fuel = (_e63 - 1u);
-        let _e66 = sum;
-        sum = (_e66 + 1u);
+        p2c2r_fuel = (_e61 - 1u);
+        let _e64 = sum;
+        sum = (_e64 + 1u);
         continuing {
-            let _e69 = sum;
-            sum = (_e69 * 3u);
-            let _e72 = sum;
-            break if (_e72 > 100u);
+            let _e67 = sum;
+            sum = (_e67 * 3u);
+            let _e70 = sum;
+            break if (_e70 > 100u);
         }
     }
-    let _e77 = sum;
-    out[0] = _e77;
+    let _e75 = sum;
+    out[0] = _e75;
     return;
 }
