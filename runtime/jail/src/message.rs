@@ -124,7 +124,7 @@ pub(crate) struct Adapter {
     backend: String,
     software: bool,
     long_loops: bool,
-    loops_in_turns: bool,
+    unfit_loops: Vec<String>,
     unfit_floats: Option<String>,
     numeric_class: Digest,
 }
@@ -225,7 +225,7 @@ impl From<&GpuInfo> for Adapter {
             backend: info.backend.clone(),
             software: info.software,
             long_loops: info.long_loops,
-            loops_in_turns: info.loops_in_turns,
+            unfit_loops: info.unfit_loops.clone(),
             unfit_floats: info.unfit_floats.clone(),
             numeric_class: info.numeric_class,
         }
@@ -240,7 +240,7 @@ impl From<Adapter> for GpuInfo {
             backend: adapter.backend,
             software: adapter.software,
             long_loops: adapter.long_loops,
-            loops_in_turns: adapter.loops_in_turns,
+            unfit_loops: adapter.unfit_loops,
             unfit_floats: adapter.unfit_floats,
             numeric_class: adapter.numeric_class,
         }

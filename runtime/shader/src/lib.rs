@@ -40,7 +40,7 @@ pub use reference::Reference;
 pub use refusal::{Finding, Place};
 
 /// Raised with every change that gives a shader another class or other results: it is part of a peer's engine id.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// Where the results of a shader compare bit for bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,8 +189,8 @@ impl Rewritten {
         &self.module
     }
 
-    /// Whether a buffer of one word, zero at first, is bound at [`limits::TRAP_BINDING`]: some invocation sets it to 1
-    /// if and only if one runs out of its loop budget. A shader without loops has none.
+    /// Whether a buffer of one word, [`limits::TRAP_GOING`] at first, is bound at [`limits::TRAP_BINDING`]: some invocation
+    /// sets it to [`limits::TRAP_SET`] if and only if one runs out of its loop budget. A shader without loops has none.
     #[must_use]
     pub const fn has_trap(&self) -> bool {
         self.has_trap

@@ -10,6 +10,16 @@ pub const BINDING_INDEX: u32 = 14;
 /// Binding, in group 0, of the word that a rewritten shader sets when an invocation runs out of its loop budget.
 pub const TRAP_BINDING: u32 = 15;
 
+/// What that word is before: not zero, which is all that invocations read that do not exist.
+pub const TRAP_GOING: u32 = 1;
+
+/// What it is set to.
+pub const TRAP_SET: u32 = 2;
+
+/// Invocations that lavapipe runs side by side, neighbours along x; 4 on processors without AVX. Not a bound: a workgroup whose side
+/// along x is a multiple of it has none that do not exist.
+pub const VECTOR: u32 = 8;
+
 /// Binding, in group 0, of the uniform buffer that tells a sliced shader which of its workgroups are run.
 pub const SLICE_BINDING: u32 = 16;
 
@@ -24,9 +34,10 @@ pub const LOOP_FUEL: u32 = 57_344;
 
 /// Iterations of loops with a barrier that one invocation may run in a dispatch. Counted apart from [`LOOP_FUEL`],
 /// because all invocations of a workgroup must leave such a loop together. A reduction takes 8.
-pub const LOOP_ROUNDS: u32 = 8_190;
+pub const LOOP_ROUNDS: u32 = 8_189;
 
-const _: () = assert!(LOOP_FUEL + LOOP_ROUNDS < 65_535);
+// And one, to find out whether to loop at all.
+const _: () = assert!(LOOP_FUEL + LOOP_ROUNDS + 1 < 65_535);
 
 /// Expressions that are evaluated before a loop to know how long it is; a loop whose bound takes more is counted round by round.
 /// `params.camera.spheres` takes 3. Each may have the loop looked through for whether it stays the same.

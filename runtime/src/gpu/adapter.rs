@@ -34,9 +34,9 @@ pub struct GpuInfo {
     /// Loops of 70,000 iterations run to their end. Lavapipe stops at 65,535 without an error, which is more than any shader's
     /// budget.
     pub long_loops: bool,
-    /// Loops run to their end whatever neighbouring invocations do. Lavapipe counts iterations of those it runs in lockstep
-    /// together: where neighbours loop in turns it ends loops that are within their budget.
-    pub loops_in_turns: bool,
+    /// Why it may not vote on `exact` results, each in a sentence: loops that do not run to their end, or past it. Lavapipe counts
+    /// iterations of the invocations that it runs in lockstep together, and Mesa's compiler is wrong about some loops.
+    pub unfit_loops: Vec<String>,
     /// Why it may not vote on `device` results, if so: its floats are not what WGSL allows, or not the same each time.
     /// Its integers are right, or it would not be open.
     pub unfit_floats: Option<String>,
@@ -51,7 +51,7 @@ impl GpuInfo {
     #[must_use]
     pub const fn may_vote_on(&self, class: ResultClass) -> bool {
         match class {
-            ResultClass::Exact => self.loops_in_turns,
+            ResultClass::Exact => self.unfit_loops.is_empty(),
             ResultClass::Device => self.unfit_floats.is_none(),
         }
     }
@@ -170,7 +170,7 @@ fn probed(adapter: &wgpu::Adapter, abandoned: &Arc<Abandoned>) -> Result<(Device
         backend: about.backend.to_str().to_owned(),
         software: about.device_type == wgpu::DeviceType::Cpu,
         long_loops: probed.long_loops,
-        loops_in_turns: probed.loops_in_turns,
+        unfit_loops: probed.unfit_loops,
         unfit_floats: probed.floats.err(),
         adapter: about.name,
     };

@@ -11,12 +11,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::fault::GpuFault;
-use super::limits::{ABANDONED_DEVICES, COPY_BYTES};
+use super::limits::{ABANDONED_DEVICES, COPY_BYTES, POOLED_BUFFER_BYTES, TRAP_GOING};
 use super::pool::Pool;
 use super::until::Until;
 
 /// The word that comes with every read.
 const FLAG_BYTES: u64 = 4;
+
+/// What a buffer is cleared with.
+static ZEROS: [u8; POOLED_BUFFER_BYTES] = [0; POOLED_BUFFER_BYTES];
 
 /// A device with its queue. Shared by the sessions of all attempts; losing it fails them all.
 pub(super) struct Device {
@@ -25,7 +28,7 @@ pub(super) struct Device {
     lost: Arc<Mutex<Option<String>>>,
     /// The newest submission; see [`Device::submit`].
     last: Mutex<(u64, Option<wgpu::SubmissionIndex>)>,
-    /// What ended attempts leave to the next, cleared.
+    /// What ended attempts leave to the next.
     pool: Mutex<Pool<wgpu::Buffer>>,
     /// What the last attempt that ended read with. Nobody looks at more of it than was copied there before.
     stage: Mutex<Staging>,
@@ -66,7 +69,7 @@ pub(super) struct Source<'a> {
     pub(super) buffer: &'a wgpu::Buffer,
     /// A multiple of 4, in range.
     pub(super) offset: u64,
-    /// Its first word comes with the rest.
+    /// From [`Device::trap`]; it comes with the rest.
     pub(super) flag: Option<&'a wgpu::Buffer>,
 }
 
@@ -167,9 +170,18 @@ impl Device {
         use wgpu::BufferUsages as Usage;
         let spare = self.guarded(|_, _| self.pool.lock().unwrap_or_else(PoisonError::into_inner).take(bytes))?;
         if let Some(spare) = spare {
+            // Before whatever is submitted from now on, and after all that was.
+            self.write(&spare, 0, &ZEROS[..bytes as usize])?;
             return Ok(spare);
         }
         self.create(bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
+    }
+
+    /// A word for shaders to say in that one ran out of its loop budget.
+    pub(super) fn trap(&self) -> Result<wgpu::Buffer, GpuFault> {
+        let trap = self.buffer(FLAG_BYTES)?;
+        self.write(&trap, 0, &TRAP_GOING.to_le_bytes())?;
+        Ok(trap)
     }
 
     /// A zeroed uniform buffer.
@@ -182,21 +194,11 @@ impl Device {
         std::mem::take(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Clears the buffers of an attempt that has ended, and keeps them and `staging` for another. Nobody else has them, and
-    /// nothing that uses them is submitted any more.
-    pub(super) fn recycle(&self, buffers: Vec<wgpu::Buffer>, staging: Staging, until: &Until) -> Result<(), GpuFault> {
-        let wanted: Vec<_> = buffers.into_iter().filter(|buffer| Pool::<wgpu::Buffer>::wants(buffer.size())).collect();
-        if !wanted.is_empty() {
-            self.submit(until, |device, queue| {
-                let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                wanted.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
-                queue.submit([encoder.finish()])
-            })?;
-        }
+    /// Keeps the buffers of an attempt that has ended, and `staging`, for another. Nobody else has them.
+    pub(super) fn recycle(&self, buffers: impl Iterator<Item = wgpu::Buffer>, staging: Staging) {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        wanted.into_iter().for_each(|buffer| pool.put(buffer.size(), buffer));
+        buffers.for_each(|buffer| pool.put(buffer.size(), buffer));
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = staging;
-        Ok(())
     }
 
     #[cfg(test)]
@@ -365,7 +367,7 @@ impl Device {
             let view = stage.get_mapped_range(0..bytes).map_err(|e| e.to_string())?;
             let (flag, data) = view.split_at(flag_bytes as usize);
             dst.copy_from_slice(data);
-            Ok(flag.iter().any(|byte| *byte != 0))
+            Ok(source.flag.is_some() && flag != TRAP_GOING.to_le_bytes())
         })?;
         self.guarded(|_, _| stage.unmap())?;
         set.map_err(GpuFault::Refused)

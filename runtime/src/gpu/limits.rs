@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Those on shaders themselves.
 pub use p2c2r_shader::limits::{
     BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, LOOP_FUEL, LOOP_ROUNDS, SHADER_BYTES,
-    SHADER_EXPRESSIONS, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, WORKGROUP_BYTES, WORKGROUP_SIZE_Z,
+    SHADER_EXPRESSIONS, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, TRAP_GOING, WORKGROUP_BYTES, WORKGROUP_SIZE_Z,
     WORKGROUPS_PER_DIMENSION,
 };
 
@@ -26,10 +26,11 @@ pub const SHADERS: usize = 64;
 /// in buffers that are dropped but still in use is at most this much, besides the manifest's own limit.
 pub const UNSETTLED_BYTES: u64 = 64 << 20;
 
-/// Bytes of buffers that are kept between attempts; clearing so many keeps a device for a millisecond or so.
-pub const POOLED_BYTES: u64 = 32 << 20;
+/// Bytes of the largest buffer that is kept for another attempt. It is cleared by as many zeros from the host, which go along with
+/// what is submitted next; larger ones are made anew, which is little next to what they take to fill.
+pub const POOLED_BUFFER_BYTES: usize = 64 << 10;
 
-/// Buffers that are kept between attempts, for a few attempts of the kernels at hand.
+/// Buffers that are kept between attempts, for a few attempts of the kernels at hand: 4 MiB.
 pub const POOLED_BUFFERS: usize = 64;
 
 /// Ways of binding buffers that are kept in an attempt; a kernel has a few shaders, each with its buffers, or two sets in turns.

@@ -11,7 +11,9 @@ use super::attempt::GpuAttempt;
 use super::device::{Device, Source, Staging, Submitted, Work};
 use super::fault::{GpuFault, GpuStop};
 use super::ledger::{Ledger, Trace};
-use super::limits::{BIND_GROUPS, COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, UNSETTLED_BYTES};
+use super::limits::{
+    BIND_GROUPS, COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, TRAP_GOING, UNSETTLED_BYTES,
+};
 use super::pipeline::{Compiled, Pipeline, Shaders};
 use super::slice::{Grid, Slice};
 use super::until::Until;
@@ -152,7 +154,7 @@ impl GpuSession {
             let mut word = [0; 4];
             let source = Source { buffer: trap, offset: 0, flag: None };
             self.device.read(&mut self.staging, source, None, &mut word, &self.until, drop)?;
-            self.trapped = word != [0; 4];
+            self.trapped = word != TRAP_GOING.to_le_bytes();
         }
         Ok(self.trapped)
     }
@@ -161,7 +163,7 @@ impl GpuSession {
     fn reserve(&mut self, shader: usize) -> Result<(), GpuFault> {
         let Some(shader) = self.shaders.at(shader) else { return Ok(()) };
         if shader.has_trap() && self.trap.is_none() {
-            self.trap = Some(self.device.buffer(4)?);
+            self.trap = Some(self.device.trap()?);
         }
         if shader.has_place() && self.place.is_none() {
             self.place = Some((self.device.uniform(u64::from(SLICE_BYTES))?, [0; 8]));
@@ -336,7 +338,7 @@ impl GpuAttempt for GpuSession {
 
 impl Drop for GpuSession {
     /// Work that outlives its attempt would be waited for by the next one: give it a moment, then give up the device. What
-    /// the attempt had is cleared for the next.
+    /// the attempt had is left to the next.
     fn drop(&mut self) {
         let moment = Until::from(Instant::now() + GRACE);
         if let Some(last) = self.running.take()
@@ -350,10 +352,8 @@ impl Drop for GpuSession {
         }
         self.queued = None;
         self.bound.clear();
-        let buffers = self.ledger.drain().chain(self.trap.take()).collect();
-        if let Err(fault) = self.device.recycle(buffers, std::mem::take(&mut self.staging), &moment) {
-            tracing::debug!(%fault, "buffers of an ended attempt are not kept");
-        }
+        let buffers = self.ledger.drain().chain(self.trap.take());
+        self.device.recycle(buffers, std::mem::take(&mut self.staging));
     }
 }
 

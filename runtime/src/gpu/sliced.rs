@@ -94,13 +94,24 @@ fn every_size_of_slices_gives_the_same_bytes() {
         ("2, 3, 1", true, [5, 4, 1]),
         ("1, 1, 4", false, [1, 1, 9]),
         ("2, 2, 2", true, [3, 4, 5]),
+        ("8, 2, 1", true, [2, 3, 1]),
     ] {
         let wgsl = every_built_in(size, loops);
         let Some((gpu, whole)) = prepared(&wgsl, u64::MAX) else { return };
-        let invocations: u32 = size.split(", ").map(|n| n.parse::<u32>().unwrap()).product();
-        let words = (groups.iter().product::<u32>() * invocations * 16) as usize;
+        let sides: Vec<u32> = size.split(", ").map(|n| n.parse().unwrap()).collect();
+        let words = (groups.iter().chain(&sides).product::<u32>() * 16) as usize;
         let want = run(&gpu, &whole, groups, words);
-        assert!(want.chunks_exact(64).all(|record| record[0] > 0), "every invocation wrote");
+        for (at, record) in (0u32..).zip(want.chunks_exact(64)) {
+            let record: Vec<u32> =
+                record.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
+            let (x, y) = (groups[0] * sides[0], groups[1] * sides[1]);
+            let id = [at % x, at / x % y, at / (x * y)];
+            let group: [u32; 3] = std::array::from_fn(|axis| id[axis] / sides[axis]);
+            let local: [u32; 3] = std::array::from_fn(|axis| id[axis] % sides[axis]);
+            let lane = (local[2] * sides[1] + local[1]) * sides[0] + local[0];
+            let told = [id, group, local, groups].concat();
+            assert_eq!((&record[1..13], record[13]), (&told[..], lane), "{size} x {groups:?}, invocation {at}");
+        }
         for slices_of in [1, 2, 7, 20] {
             let got = run(&gpu, &shaders(&gpu, &wgsl, slices_of), groups, words);
             assert!(got == want, "{size} x {groups:?} in slices of {slices_of}");

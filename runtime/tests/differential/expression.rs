@@ -70,7 +70,7 @@ pub(crate) fn expression(random: &mut Random, scope: &Scope, ty: Ty, depth: u32)
     }
     let e = |random: &mut Random, ty| expression(random, scope, ty, depth - 1);
     let calls: Vec<_> = scope.functions.iter().filter(|(.., result)| *result == ty).collect();
-    if !calls.is_empty() && random.chance(1, 8) {
+    if !calls.is_empty() && random.chance(1, 16) {
         let (name, parameters, _) = random.pick(&calls);
         let arguments: Vec<String> = parameters.iter().map(|ty| e(random, *ty)).collect();
         return format!("{name}({})", arguments.join(", "));
@@ -235,9 +235,10 @@ fn leaf(random: &mut Random, scope: &Scope, ty: Ty) -> String {
     if !known.is_empty() && random.chance(4, 5) {
         return (*random.pick(&known)).clone();
     }
-    // A corner case, or what is random, from the buffer: no compiler knows it.
+    // A corner case, or what is random: no compiler knows it. Loads are long in a driver's code, so they are few.
     let word = |random: &mut Random| match scope.has_buffers {
-        true => format!("source[{}u]", random.below(64)),
+        true if random.chance(1, 8) => format!("source[{}u]", random.below(64)),
+        true => format!("given.{}", random.pick(&["x", "y", "z", "w"])),
         false => (*random.pick(&["n", "(n ^ 0xffffffffu)", "(n | 0x80000000u)"])).to_owned(),
     };
     match ty {

@@ -3,7 +3,10 @@
 
 mod expression;
 mod generator;
+mod layout;
+mod phase;
 mod random;
+mod statement;
 
 use std::time::{Duration, Instant};
 
@@ -31,11 +34,11 @@ const ROOMY: manifest::Gpu =
 /// Seeds of orders, and how many invocations go side by side.
 const ORDERS: [(u64, u32); 3] = [(1, 1), (2, 5), (3, 32)];
 
-/// What a shader is run on: the contents of its buffers, by binding, and the workgroups along x.
+/// What a shader is run on: the contents of its buffers, by binding, and the workgroups along each axis.
 #[derive(Debug, Clone)]
 pub(crate) struct Inputs {
     pub(crate) buffers: Vec<(u32, Vec<u32>)>,
-    pub(crate) groups: u32,
+    pub(crate) groups: [u32; 3],
 }
 
 /// What is in the buffers in the end, or that an invocation ran out of its budget.
@@ -53,7 +56,9 @@ pub(crate) enum Judgement {
 /// Time that both sides took.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
+    /// All orders together.
     pub(crate) reference: Duration,
+    pub(crate) compiling: Duration,
     pub(crate) adapter: Duration,
 }
 
@@ -71,8 +76,8 @@ pub(crate) fn inputs(seed: u64, text: &Text) -> Inputs {
     const CORNERS: [u32; 12] =
         [0, 1, 2, 31, 32, 33, u32::MAX, 1 << 31, i32::MAX as u32, 0xffff, 0x8000_0001, 0x5555_5555];
     let mut random = Random::new(seed ^ 0x1279_1a8f);
-    let groups = 1 + random.below(4) as u32;
-    let invocations = (groups * text.side) as usize;
+    let layout = &text.layout;
+    let places = layout.places as usize;
     let mut word = |corners: bool| {
         let word = random.next();
         match word >> 62 {
@@ -82,17 +87,18 @@ pub(crate) fn inputs(seed: u64, text: &Text) -> Inputs {
         }
     };
     let mut words = |count: usize, corners: bool| (0..count).map(|_| word(corners)).collect::<Vec<_>>();
-    let mut source = words(invocations + 64, true);
-    source[63] = 1;
+    let mut source = words(places + 64, true);
+    (source[62], source[63]) = (layout.width, 1);
     let buffers = vec![
-        (0, vec![0xdead_beef; invocations * generator::OWN_WORDS as usize]),
+        (0, words(places * layout.stride as usize, false)),
         (1, source),
         (2, words(16, false)),
         (3, words(8, false)),
-        (4, words(12 * (invocations + 3), true)),
-        (5, vec![7; invocations * 8]),
+        (4, words(12 * (places.min(512) + 3), true)),
+        (5, vec![7; places * 8]),
+        (6, vec![0xdead_beef; places + 3]),
     ];
-    Inputs { buffers, groups }
+    Inputs { buffers, groups: layout.groups }
 }
 
 /// A signed module with these shaders, each named by its index.
@@ -109,9 +115,9 @@ pub(crate) fn module(shaders: &[&str]) -> VerifiedModule {
     verify_module(sign_module(&unsigned, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap()
 }
 
-/// Runs shader `index` of `module` on the reference and on `gpu`, and compares.
+/// Runs shader `index` on the reference, in several orders, and on `gpu`, and compares.
 pub(crate) fn judge(
-    gpu: Option<(&Gpu, &Shaders)>,
+    gpu: Option<&Gpu>,
     shaders: &Shaders,
     index: usize,
     inputs: &Inputs,
@@ -119,20 +125,18 @@ pub(crate) fn judge(
 ) -> Judgement {
     let until = Instant::now() + PATIENCE;
     let reference = || ReferenceSession::new(shaders, &ROOMY, until).unwrap();
-    let started = Instant::now();
-    let natural = run(&mut reference(), index, inputs);
-    times.reference += started.elapsed();
+    let natural = timed(&mut times.reference, || run(&mut reference(), index, inputs));
     for (seed, together) in ORDERS {
-        let shuffled = run(&mut reference().in_order(Order::Shuffled { seed, together }), index, inputs);
+        let mut session = reference().in_order(Order::Shuffled { seed, together });
+        let shuffled = timed(&mut times.reference, || run(&mut session, index, inputs));
         if let Some(difference) = difference(&natural, &shuffled) {
             return Judgement::Differs(format!("order {seed}, {together} together: {difference}"));
         }
     }
-    if let Some((gpu, prepared)) = gpu {
-        let mut session = GpuSession::new(gpu, prepared, &ROOMY, until).unwrap();
-        let started = Instant::now();
-        let on_adapter = run(&mut session, index, inputs);
-        times.adapter += started.elapsed();
+    if let Some(gpu) = gpu {
+        // The first of a module compiles all of its shaders.
+        let mut session = timed(&mut times.compiling, || GpuSession::new(gpu, shaders, &ROOMY, until).unwrap());
+        let on_adapter = timed(&mut times.adapter, || run(&mut session, index, inputs));
         if let Some(difference) = difference(&natural, &on_adapter) {
             return Judgement::Differs(format!("reference and adapter: {difference}"));
         }
@@ -140,8 +144,15 @@ pub(crate) fn judge(
     Judgement::Agrees { trapped: natural.is_err() }
 }
 
+fn timed<T>(sum: &mut Duration, what: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = what();
+    *sum += started.elapsed();
+    result
+}
+
 /// How long shader `index` takes on either side, transfers included; the better of two.
-pub(crate) fn time(gpu: &Gpu, prepared: &Shaders, index: usize, inputs: &Inputs) -> Times {
+pub(crate) fn time(gpu: &Gpu, shaders: &Shaders, index: usize, inputs: &Inputs) -> Times {
     let until = Instant::now() + PATIENCE;
     let took = |session: &mut dyn GpuAttempt| {
         let started = Instant::now();
@@ -149,11 +160,12 @@ pub(crate) fn time(gpu: &Gpu, prepared: &Shaders, index: usize, inputs: &Inputs)
         started.elapsed()
     };
     let once = || Times {
-        reference: took(&mut ReferenceSession::new(prepared, &ROOMY, until).unwrap()),
-        adapter: took(&mut GpuSession::new(gpu, prepared, &ROOMY, until).unwrap()),
+        reference: took(&mut ReferenceSession::new(shaders, &ROOMY, until).unwrap()),
+        adapter: took(&mut GpuSession::new(gpu, shaders, &ROOMY, until).unwrap()),
+        ..Times::default()
     };
     let (one, two) = (once(), once());
-    Times { reference: one.reference.min(two.reference), adapter: one.adapter.min(two.adapter) }
+    Times { reference: one.reference.min(two.reference), adapter: one.adapter.min(two.adapter), ..one }
 }
 
 /// Leaves out lines and blocks as long as the rest still differs.
@@ -166,11 +178,9 @@ pub(crate) fn shrink(gpu: Option<&Gpu>, text: &Text, inputs: &Inputs, how: &str)
         }
         let module = module(&[&wgsl]);
         let Ok(shaders) = Shaders::of(&module) else { return false };
-        let prepared = gpu.and_then(|gpu| Some((gpu, gpu.prepare(&module).ok()?)));
-        let on = prepared.as_ref().map(|(gpu, prepared)| (*gpu, prepared));
         // Not into a shader that never ends: that would be another story.
         let same = |other: String| other.contains("Trap") == how.contains("Trap");
-        match judge(on, &shaders, 0, inputs, &mut Times::default()) {
+        match judge(gpu, &shaders, 0, inputs, &mut Times::default()) {
             Judgement::Differs(other) => same(other),
             Judgement::Agrees { .. } => false,
         }
@@ -229,7 +239,7 @@ fn run(session: &mut dyn GpuAttempt, index: usize, inputs: &Inputs) -> Outcome {
         assert_eq!(session.buf_write(handle, 0, &bytes), Ok(0));
         bindings.push((*binding, handle));
     }
-    assert_eq!(session.dispatch(index.to_string().as_bytes(), [inputs.groups, 1, 1], &bindings)?, 0);
+    assert_eq!(session.dispatch(index.to_string().as_bytes(), inputs.groups, &bindings)?, 0);
     let mut buffers = Vec::new();
     for ((_, words), (_, handle)) in inputs.buffers.iter().zip(&bindings) {
         let mut bytes = vec![0; words.len() * 4];

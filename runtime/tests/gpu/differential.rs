@@ -22,11 +22,8 @@ fn generated_shaders_are_the_same_in_every_order_and_on_the_adapter() {
     let texts: Vec<&str> = accepted.iter().map(|(_, wgsl, _)| wgsl.as_str()).collect();
     let module = module(&texts);
     let shaders = Shaders::of(&module).unwrap();
-    let gpu = adapter();
-    let prepared = gpu.map(|gpu| (gpu, gpu.prepare(&module).unwrap()));
     for (index, (seed, wgsl, text)) in accepted.iter().enumerate() {
-        let on = prepared.as_ref().map(|(gpu, prepared)| (*gpu, prepared));
-        let judgement = judge(on, &shaders, index, &inputs(*seed, text), &mut Times::default());
+        let judgement = judge(adapter(), &shaders, index, &inputs(*seed, text), &mut Times::default());
         assert!(matches!(judgement, Judgement::Agrees { .. }), "seed {seed}: {judgement:?}\n{wgsl}");
     }
 }
@@ -44,10 +41,9 @@ fn our_own_exact_shaders_are_the_same() {
     let texts: Vec<&str> = cases.iter().map(|(text, _)| *text).collect();
     let module = module(&texts);
     let shaders = Shaders::of(&module).unwrap();
-    let prepared = adapter().map(|gpu| (gpu, gpu.prepare(&module).unwrap()));
     for (index, (wgsl, buffers)) in cases.into_iter().enumerate() {
-        let on = prepared.as_ref().map(|(gpu, prepared)| (*gpu, prepared));
-        let judgement = judge(on, &shaders, index, &Inputs { buffers, groups: 1 }, &mut Times::default());
+        let judgement =
+            judge(adapter(), &shaders, index, &Inputs { buffers, groups: [1, 1, 1] }, &mut Times::default());
         assert_eq!(judgement, Judgement::Agrees { trapped: false }, "{wgsl}");
     }
 }

@@ -7,6 +7,7 @@ mod buffers;
 mod differential;
 mod dispatch;
 mod faults;
+mod grids;
 mod loading;
 mod rewritten;
 mod zeroed;

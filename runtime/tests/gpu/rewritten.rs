@@ -132,6 +132,28 @@ fn a_loop_may_use_its_budget_to_the_last() {
     const { assert!(LOOP_ROUNDS < LOOP_FUEL) };
 }
 
+/// Lavapipe runs them where a workgroup fills no vector of 8. They would go round every loop that ends by what is in a buffer
+/// until their neighbours had no iterations left, and wait at barriers alone.
+#[test]
+fn invocations_that_do_not_exist_loop_for_nobody() {
+    on_every_backend(|gpu| {
+        let wgsl = "
+            @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+            @group(0) @binding(1) var<storage, read> one: u32;
+            @compute @workgroup_size(12) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+                for (var n = 0u; n < 2u; n += one) { workgroupBarrier(); }
+                var sum = 0u;
+                loop { sum += one; if sum >= 3u { break; } }
+                for (var n = 0u; n < 9u * one; n++) { sum += 10u; if sum > 100u { break; } }
+                out[id.x] = sum;
+            }";
+        let mut s = session_of(gpu, &[("main", wgsl)], ROOMY);
+        let (out, one) = (filled(&mut *s, &[0; 24]), filled(&mut *s, &[1]));
+        assert_eq!(s.dispatch(b"main", [2, 1, 1], &[(0, out), (1, one)]), Ok(status::OK));
+        assert_eq!(words(&mut *s, out, 24), [93; 24]);
+    });
+}
+
 #[test]
 fn shifts_are_modulo_32() {
     let counts: Vec<u32> = (0..64).collect();

@@ -45,11 +45,7 @@ struct Open {
     numeric_class: String,
     /// Whether its driver lets loops run for longer than any shader may.
     long_loops: bool,
-    /// Whether loops run to their end whatever neighbouring invocations do.
-    loops_in_turns: bool,
 }
-
-const LOOPS_IN_TURNS: &str = "ends loops early when neighbouring invocations loop one after the other: not for exact";
 
 impl Probe {
     pub(crate) fn run(self, out: &mut impl Write) -> Result<ExitCode> {
@@ -75,18 +71,13 @@ impl Adapter {
         Self {
             name,
             votes: votes.collect(),
-            problems: info
-                .unfit_floats
-                .into_iter()
-                .chain((!info.loops_in_turns).then(|| LOOPS_IN_TURNS.to_owned()))
-                .collect(),
+            problems: info.unfit_floats.into_iter().chain(info.unfit_loops).collect(),
             open: Some(Open {
                 driver: info.driver,
                 backend: info.backend,
                 software: info.software,
                 numeric_class: info.numeric_class.to_string(),
                 long_loops: info.long_loops,
-                loops_in_turns: info.loops_in_turns,
             }),
         }
     }

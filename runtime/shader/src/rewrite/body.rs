@@ -9,6 +9,7 @@ use naga::{
 use super::Budget;
 use super::value::operands;
 use crate::barrier::Barriers;
+use crate::limits::{TRAP_GOING, TRAP_SET, VECTOR};
 use crate::refusal::Problem;
 
 /// Writes one function anew. Recursive over blocks and nothing else, which [`crate::nesting`] bounds.
@@ -68,10 +69,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn function(mut self, entry: bool) -> Result<Function, Problem> {
+    /// `entry` is the size of a workgroup, of an entry point.
+    pub(super) fn function(mut self, entry: Option<[u32; 3]>) -> Result<Function, Problem> {
         self.initial_values()?;
-        if let (true, Some(budget)) = (entry, self.budget) {
-            self.stop_if_trapped(budget);
+        if let (Some(sides), Some(budget)) = (entry, self.budget) {
+            self.stop_if_trapped(sides, budget);
         }
         let old = self.old;
         self.statements(&old.body)?;
@@ -120,15 +122,35 @@ impl<'a> Writer<'a> {
     }
 
     /// What an invocation does that starts when another has trapped already cannot matter: it need not loop.
-    fn stop_if_trapped(&mut self, budget: Budget) {
-        let trap = self.constant(Expression::GlobalVariable(budget.trap));
-        let fuel = self.constant(Expression::GlobalVariable(budget.fuel));
-        let zero = self.word(0);
-        let set = self.emit(Expression::Load { pointer: trap }, Span::UNDEFINED);
-        let trapped = self.binary(BinaryOperator::NotEqual, set, zero, Span::UNDEFINED);
-        self.only_if(trapped, Span::UNDEFINED, |writer| {
-            writer.push(Statement::Store { pointer: fuel, value: zero }, Span::UNDEFINED);
+    ///
+    /// And one that does not exist must not: lavapipe runs such where a vector is not full, and grants them and their neighbours
+    /// 65,535 iterations together. In loops and branches, and not outside, all that they read of buffers is zero. Hence, where there are
+    /// any, a loop, gone round once. Elsewhere what decides about loops with barriers stays what every compiler sees to be the same for
+    /// a workgroup.
+    fn stop_if_trapped(&mut self, sides: [u32; 3], budget: Budget) {
+        let span = Span::UNDEFINED;
+        let [trap, fuel, rounds] =
+            [budget.trap, budget.fuel, budget.rounds].map(|global| self.constant(Expression::GlobalVariable(global)));
+        let [zero, going, set] = [0, TRAP_GOING, TRAP_SET].map(|word| self.word(word));
+        let look = |writer: &mut Self| {
+            let found = writer.emit(Expression::Load { pointer: trap }, span);
+            let idle = writer.binary(BinaryOperator::NotEqual, found, going, span);
+            writer.only_if(idle, span, |writer| writer.push(Statement::Store { pointer: fuel, value: zero }, span));
+            found
+        };
+        if sides[0].is_multiple_of(VECTOR) {
+            look(self);
+            return;
+        }
+        let (body, ()) = self.within(|writer| {
+            let found = look(writer);
+            // Those that exist stay together in loops with barriers, whatever each of them found.
+            let absent = writer.binary(BinaryOperator::Equal, found, zero, span);
+            writer.only_if(absent, span, |writer| writer.push(Statement::Store { pointer: rounds, value: zero }, span));
+            let known = writer.binary(BinaryOperator::LessEqual, found, set, span);
+            writer.only_if(known, span, |writer| writer.push(Statement::Break, span));
         });
+        self.push(Statement::Loop { body, continuing: Block::new(), break_if: None }, span);
     }
 
     /// At the head of a loop: leave if the budget is used up.
@@ -137,11 +159,11 @@ impl<'a> Writer<'a> {
         let trap = self.constant(Expression::GlobalVariable(budget.trap));
         let counter = if waits { budget.rounds } else { budget.fuel };
         let counter = self.constant(Expression::GlobalVariable(counter));
-        let (zero, one) = (self.word(0), self.word(1));
+        let (zero, one, trapped) = (self.word(0), self.word(1), self.word(TRAP_SET));
         let left = self.emit(Expression::Load { pointer: counter }, span);
         let empty = self.binary(BinaryOperator::Equal, left, zero, span);
         self.only_if(empty, span, |writer| {
-            writer.push(Statement::Store { pointer: trap, value: one }, span);
+            writer.push(Statement::Store { pointer: trap, value: trapped }, span);
             writer.push(Statement::Break, span);
         });
         let less = self.binary(BinaryOperator::Subtract, left, one, span);

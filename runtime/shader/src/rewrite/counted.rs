@@ -11,7 +11,7 @@ use naga::{
 
 use super::body::Writer;
 use super::value::operands;
-use crate::limits::COUNTED_BOUND;
+use crate::limits::{COUNTED_BOUND, TRAP_SET};
 use crate::refusal::Problem;
 use crate::source::statements;
 use crate::uniform::{Root, read_only, root};
@@ -127,7 +127,7 @@ impl Writer<'_> {
         let rounds = self.rounds(counted, span)?;
         let trap = self.constant(Expression::GlobalVariable(budget.trap));
         let fuel = self.constant(Expression::GlobalVariable(budget.fuel));
-        let (zero, one) = (self.word(0), self.word(1));
+        let (zero, one, trapped) = (self.word(0), self.word(1), self.word(TRAP_SET));
         let left = self.emit(Expression::Load { pointer: fuel }, span);
         // One more than rounds: the look at the condition that ends it.
         let enough = self.binary(BinaryOperator::Less, rounds, left, span);
@@ -141,7 +141,7 @@ impl Writer<'_> {
         });
         written?;
         let (reject, ()) = self.within(|writer| {
-            writer.push(Statement::Store { pointer: trap, value: one }, span);
+            writer.push(Statement::Store { pointer: trap, value: trapped }, span);
             writer.push(Statement::Store { pointer: fuel, value: zero }, span);
         });
         self.push(Statement::If { condition: enough, accept, reject }, span);

@@ -62,11 +62,11 @@ pub(crate) fn rewrite(module: &Module, info: &ModuleInfo, barriers: &Barriers) -
     let types = &mut rewritten.types;
     for (handle, function) in module.functions.iter() {
         let writer = body::Writer::new(module, function, &info[handle], types, barriers, budget);
-        *rewritten.functions.get_mut(handle) = writer.function(false)?;
+        *rewritten.functions.get_mut(handle) = writer.function(None)?;
     }
     for (index, (entry, new)) in module.entry_points.iter().zip(&mut rewritten.entry_points).enumerate() {
         let writer = body::Writer::new(module, &entry.function, info.get_entry_point(index), types, barriers, budget);
-        new.function = writer.function(true)?;
+        new.function = writer.function(Some(entry.workgroup_size))?;
     }
     // A failure is a bug of ours, or of naga's; either way the shader is not run.
     let info = validate(&rewritten).map_err(|error| {

@@ -8,7 +8,7 @@ var<storage, read_write> words: array<u32>;
 @group(0) @binding(15) 
 var<storage, read_write> p2c2r_trap: atomic<u32>;
 var<private> p2c2r_fuel: u32 = 57344u;
-var<private> p2c2r_rounds: u32 = 8190u;
+var<private> p2c2r_rounds: u32 = 8189u;
 @group(0) @binding(16) 
 var<uniform> p2c2r_slice: P2c2rSlice;
 
@@ -25,41 +25,49 @@ fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: v
     let _e11 = p2c2r_slice.offset;
     let id_2 = (id + (_e11 * vec3<u32>(4u, 2u, 1u)));
     let groups_2 = p2c2r_slice.total;
-    let _e21 = atomicLoad((&p2c2r_trap));
-    if (_e21 != 0u) {
-        p2c2r_fuel = 0u;
+    loop {
+        let _e24 = atomicLoad((&p2c2r_trap));
+        if (_e24 != 1u) {
+            p2c2r_fuel = 0u;
+        }
+        if (_e24 == 0u) {
+            p2c2r_rounds = 0u;
+        }
+        if (_e24 <= 2u) {
+            break;
+        }
     }
-    let _e25 = at(group_1, groups_2);
-    let place = ((_e25 * 8u) + i);
+    let _e30 = at(group_1, groups_2);
+    let place = ((_e30 * 8u) + i);
     if (group_1.x > 3u) {
         workgroupBarrier();
     }
-    let _e34 = n;
-    let _e41 = select(0u, (id_2.x - _e34), (_e34 < id_2.x));
-    let _e46 = p2c2r_fuel;
-    if (_e41 < _e46) {
-        p2c2r_fuel = ((_e46 - _e41) - 1u);
+    let _e39 = n;
+    let _e46 = select(0u, (id_2.x - _e39), (_e39 < id_2.x));
+    let _e52 = p2c2r_fuel;
+    if (_e46 < _e52) {
+        p2c2r_fuel = ((_e52 - _e46) - 1u);
         loop {
-            let _e51 = n;
-            if (_e51 < id_2.x) {
+            let _e57 = n;
+            if (_e57 < id_2.x) {
             } else {
                 break;
             }
             {
-                let _e55 = arrayLength((&words));
-                let _e58 = (place < _e55);
-                let _e61 = words[min(place, (_e55 - 1u))];
-                if _e58 {
-                    words[min(place, (_e55 - 1u))] = (select(0u, _e61, _e58) + id_2.y);
+                let _e61 = arrayLength((&words));
+                let _e64 = (place < _e61);
+                let _e67 = words[min(place, (_e61 - 1u))];
+                if _e64 {
+                    words[min(place, (_e61 - 1u))] = (select(0u, _e67, _e64) + id_2.y);
                 }
             }
             continuing {
-                let _e66 = n;
-                n = (_e66 + 1u);
+                let _e72 = n;
+                n = (_e72 + 1u);
             }
         }
     } else {
-        atomicStore((&p2c2r_trap), 1u);
+        atomicStore((&p2c2r_trap), 2u);
         p2c2r_fuel = 0u;
     }
     return;

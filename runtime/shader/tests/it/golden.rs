@@ -52,6 +52,11 @@ fn barriers() {
 }
 
 #[test]
+fn uneven_workgroups() {
+    check("uneven");
+}
+
+#[test]
 fn bounds() {
     check("bounds");
 }

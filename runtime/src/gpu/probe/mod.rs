@@ -31,8 +31,8 @@ pub(super) struct Probed {
     pub(super) words: Vec<u32>,
     /// Whether [`LONG_LOOP`] iterations ran.
     pub(super) long_loops: bool,
-    /// Whether a loop runs to its end whatever its neighbours do.
-    pub(super) loops_in_turns: bool,
+    /// What it gets wrong about loops that `exact` shaders may have.
+    pub(super) unfit_loops: Vec<String>,
     /// Why floats are not to be relied on, if so.
     pub(super) floats: Result<(), String>,
 }
@@ -69,10 +69,26 @@ pub(super) fn run(device: &Device, adapter: &str) -> Result<Probed, GpuOpenError
     let counted = suite.own(include_str!("long_loop.wgsl"), &[LONG_LOOP], 1)?;
     let long_loops = counted == [LONG_LOOP];
     words.extend(counted);
-    let turns = suite.turns()?;
-    let loops_in_turns = turns.iter().all(|count| *count == TURN);
-    words.extend(turns);
-    Ok(Probed { words, long_loops, loops_in_turns, floats })
+    let mut unfit_loops = Vec::new();
+    for (got, want, reason) in [
+        (
+            suite.rewritten("loops in turns", include_str!("turns.wgsl"), &[TURNS, TURN], 64)?,
+            vec![TURN; 64],
+            "ends loops early when neighbouring invocations loop one after the other",
+        ),
+        (
+            suite.rewritten("loops in uneven workgroups", include_str!("uneven.wgsl"), &[1], 12)?,
+            vec![95; 12],
+            "is wrong about loops in workgroups that fill no vector",
+        ),
+        (suite.own(include_str!("exits.wgsl"), &[1], 16)?, vec![4; 16], "miscounts loops that have several exits"),
+    ] {
+        if got != want {
+            unfit_loops.push(format!("{reason}: not for exact"));
+        }
+        words.extend(got);
+    }
+    Ok(Probed { words, long_loops, unfit_loops, floats })
 }
 
 struct Suite<'a> {
@@ -118,11 +134,11 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// How often each invocation went round a loop that its neighbours go round before and after it.
-    fn turns(&self) -> Result<Vec<u32>, GpuOpenError> {
-        let shader = self.parse(include_str!("turns.wgsl"))?;
-        let (got, trapped) = self.compute(&shader, &[TURNS, TURN], &[&[0; 64]], [1, 1, 1])?;
-        self.compare("loops in turns", &[u32::from(trapped)], &[0])?;
+    /// What a shader makes of its input, rewritten like a kernel's; none runs out of its budget.
+    fn rewritten(&self, name: &'static str, wgsl: &str, input: &[u32], words: usize) -> Result<Vec<u32>, GpuOpenError> {
+        let shader = self.parse(wgsl)?;
+        let (got, trapped) = self.compute(&shader, input, &[&vec![0; words]], [1, 1, 1])?;
+        self.compare(name, &[u32::from(trapped)], &[0])?;
         Ok(got.concat())
     }
 
@@ -179,7 +195,7 @@ impl Suite<'_> {
         };
         let input = filled(input)?;
         let buffers = output.iter().map(|words| filled(words)).collect::<Result<Vec<_>, _>>()?;
-        let trap = if shader.has_trap() { Some(device.buffer(4)?) } else { None };
+        let trap = if shader.has_trap() { Some(device.trap()?) } else { None };
         let place = if shader.has_place() { Some(device.uniform(u64::from(SLICE_BYTES))?) } else { None };
         let bound = std::iter::once((0, &input))
             .chain((1..).zip(&buffers))

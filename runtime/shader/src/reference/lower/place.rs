@@ -6,6 +6,7 @@ use super::super::arithmetic::Binary;
 use super::super::op::{Memory, Op, Reg};
 use super::registers::runs;
 use super::{Frame, Known, Lower};
+use crate::limits::TRAP_GOING;
 use crate::refusal::Problem;
 
 /// A variable.
@@ -94,9 +95,9 @@ impl<'a> Lower<'a> {
         let mut next = to;
         for (start, words) in runs {
             let offset = place.offset + start;
-            let zero = self.constant(0)?;
+            let going = self.constant(TRAP_GOING)?;
             self.push(match (place.at, place.index) {
-                (At::Trap, _) => Op::Fill { to: next, from: zero, words },
+                (At::Trap, _) => Op::Fill { to: next, from: going, words },
                 (At::Memory { memory, base }, at) => Op::Load { memory, to: next, base: base + offset, at, words },
                 (At::Registers { base, .. }, None) => Op::Copy { to: next, from: base + offset, words },
                 (At::Registers { base, room }, Some(at)) => {
