@@ -7,6 +7,7 @@
 //!   loops for the square of how many there are around it;
 //! - *carried values*: a local, or an operand on the stack, is looked at in each place where paths join between the
 //!   write and the last read of it, and again for each loop around that place;
+//! - *merged values*: a local that a block writes has two values where the block ends; the function pays for the square of those;
 //! - *passed values*: what blocks take and give is followed through all places where paths join;
 //! - *wide calls*, whose values pass through memory one by one;
 //! - *globals*, where each access is held against all others.
@@ -15,10 +16,11 @@
 //! accesses and no way leads around it, from there to the last access, loops in between included to their ends. Else it lives
 //! from the start of the function to the last access or the end of the loops around that.
 //!
-//! The prices were fitted to the processor time of an optimised build on one core of a server of 2024, so that for none of 140 bombs
-//! and six programs the estimate is less than nine tenths of it (`tests::calibration` prints both); it may be several times that. They are no promise
-//! of time, but what is over [`COMPILE_MS`] or [`COMPILE_BYTES`] is no program, and is refused before the compiler
-//! sees it. Inlining is not in it: only the compile worker does that, which is killed when it takes too long.
+//! The prices were fitted to the processor time of an optimised build on one core of a server of 2024: of about 200 bombs and six
+//! programs the estimate is at least three quarters of what was measured (`tests::calibration` prints both), for programs at most two and a
+//! half times, for bombs any number of times. They are no promise of time, but what is over [`COMPILE_MS`] or [`COMPILE_BYTES`] is no program,
+//! and is refused before the compiler sees it. Inlining is not in it: only the compile worker does that, which is killed when it takes too
+//! long.
 
 use wasmparser::{
     FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValidPayload, Validator,
@@ -52,6 +54,8 @@ struct Weight {
     carried: u64,
     /// The same, as often as there are loops around the place.
     carried_in_loops: u64,
+    /// Locals that a block of a function writes, over all its blocks, squared: where its paths join, so many values are merged.
+    merged_squared: u64,
     /// Values that blocks of a function take and give, times the places where its paths join.
     passed: u64,
     /// Accesses of globals in a function, squared, times the globals there are.
@@ -78,10 +82,11 @@ impl Weight {
             (self.values, 2_000_000),
             (self.wide, 27_000_000),
             (self.blocks_squared, 2_300),
-            (self.loops_squared, 180_000),
+            (self.loops_squared, 260_000),
             (self.nested_squared, 4_000),
             (self.carried, 1_200_000),
             (self.carried_in_loops, 85_000),
+            (self.merged_squared, 5_500),
             (self.passed, 40_000),
             (self.globals, 1),
         ]) / PICOSECONDS
@@ -142,19 +147,25 @@ enum Kind {
 /// An open loop.
 struct Loop {
     /// Which one of the open blocks it is.
-    depth: u32,
+    depth: usize,
     /// Number among the loops of the function.
     id: u32,
 }
 
 /// How long a local lives, as far as the function was read.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Life {
     /// The block of the write that comes before all other accesses, and which one of the open blocks that is. [`None`]: the
     /// function's start writes it.
-    home: Option<(u32, u32)>,
+    home: Option<(u32, usize)>,
     start: Clock,
     end: End,
+    /// Blocks inside of that one that write it.
+    merged: u64,
+    /// Blocks that write the local, in this life or another one.
+    merged_in_all: u64,
+    /// Number of the next block when it was written last.
+    written: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -166,6 +177,12 @@ enum End {
 
 /// Values of a call that cost no more than others: what calling conventions pass in registers.
 const IN_REGISTERS: u64 = 8;
+
+impl Default for End {
+    fn default() -> Self {
+        Self::At(Clock::default())
+    }
+}
 
 struct Walk<'a> {
     weight: &'a mut Weight,
@@ -292,7 +309,7 @@ impl Walk<'_> {
     fn open(&mut self, kind: Kind) {
         let id = self.blocks as u32;
         if kind == Kind::Loop {
-            self.loops.push(Loop { depth: self.frames.len() as u32, id: self.ended.len() as u32 });
+            self.loops.push(Loop { depth: self.frames.len(), id: self.ended.len() as u32 });
             self.ended.push(Clock::default());
         }
         self.frames.push(Frame { id, kind, joins: kind == Kind::Condition });
@@ -319,38 +336,51 @@ impl Walk<'_> {
     }
 
     fn access(&mut self, local: u32, writes: bool) {
-        let here = self.frames.last().map(|frame| (frame.id, self.frames.len() as u32 - 1));
+        let here = self.frames.last().map(|frame| (frame.id, self.frames.len() - 1));
         let Some(life) = self.lives.get_mut(local as usize) else { return };
-        let at_start = Life { home: None, start: Clock::default(), end: End::At(self.now) };
-        let begins = Life { home: here, start: self.now, end: End::At(self.now) };
-        let life = life.get_or_insert(if writes { begins } else { at_start });
+        let from_start = Life { home: None, start: Clock::default(), ..Life::default() };
+        let begins = Life { home: here, start: self.now, ..Life::default() };
+        let life = life.get_or_insert(if writes { begins } else { from_start });
         if let Some((id, depth)) = life.home
-            && self.frames.get(depth as usize).is_none_or(|frame| frame.id != id)
+            && self.frames.get(depth).is_none_or(|frame| frame.id != id)
         {
             // Who reads after the block of the write may have come around it; who writes begins anew.
+            let Life { merged_in_all, written, .. } = *life;
             if writes {
-                self.over.push(std::mem::replace(life, begins));
+                self.over.push(std::mem::replace(life, Life { merged_in_all, written, ..begins }));
             } else {
-                *life = at_start;
+                *life = Life { merged: merged_in_all, merged_in_all, written, ..from_start };
             }
         }
-        let inside = life.home.map_or(0, |(_, depth)| depth + 1);
-        let outermost = self.loops.partition_point(|open| open.depth < inside);
+        let inside = life.home.map_or(1, |(_, depth)| depth + 1);
+        if writes {
+            let blocks = self.frames.len();
+            let unwritten = self.frames.partition_point(|frame| u64::from(frame.id) < life.written).max(1);
+            life.merged += blocks.saturating_sub(unwritten.max(inside)) as u64;
+            life.merged_in_all += blocks.saturating_sub(unwritten) as u64;
+            life.written = self.blocks;
+        }
+        let around = life.home.map_or(0, |_| inside);
+        let outermost = self.loops.partition_point(|open| open.depth < around);
         life.end = self.loops.get(outermost).map_or(End::At(self.now), |open| End::Loop(open.id));
     }
 
     fn finish(mut self, globals: u64) {
         let lives = std::mem::take(&mut self.lives);
+        let mut merged = 0u64;
         for life in lives.into_iter().flatten().chain(std::mem::take(&mut self.over)) {
             let end = match life.end {
                 End::At(end) => end,
                 End::Loop(id) => self.ended[id as usize],
             };
             self.weight.carried = self.weight.carried.saturating_add(end.joins - life.start.joins);
+            merged += life.merged;
             self.weight.carried_in_loops = self.weight.carried_in_loops.saturating_add(end.nested - life.start.nested);
         }
-        let Weight { functions, blocks_squared, loops_squared, passed, globals: accesses, .. } = &mut *self.weight;
+        let Weight { functions, blocks_squared, loops_squared, merged_squared, passed, globals: accesses, .. } =
+            &mut *self.weight;
         *functions += 1;
+        *merged_squared = merged_squared.saturating_add(merged.saturating_mul(merged));
         *blocks_squared = blocks_squared.saturating_add(self.blocks.pow(2));
         *loops_squared += (self.ended.len() as u64).pow(2);
         *passed = passed.saturating_add(self.passed.saturating_mul(self.now.joins));

@@ -70,6 +70,18 @@ fn a_local_lives_from_its_first_write_to_its_last_read() {
 }
 
 #[test]
+fn a_local_is_merged_where_a_block_ends_that_writes_it() {
+    let merged = |body: &str| of(body).merged_squared.isqrt();
+    let (read, write) = ("(drop (local.get $x))", "(local.set $x (i32.const 1))");
+    assert_eq!(merged(&format!("(block {write} {read})")), 0, "nobody outside reads it");
+    assert_eq!(merged(&format!("{write} (block {write}) {read}")), 1);
+    assert_eq!(merged(&format!("(block {write}) {read}")), 1, "or it is what it was at the start");
+    assert_eq!(merged(&format!("{write} (block (block (loop {write}))) {read}")), 3);
+    assert_eq!(merged(&format!("{write} (block {write} (block {write} {write})) {read}")), 2, "once a block");
+    assert_eq!(merged(&format!("{write} (if (local.get $p) (then {write}) (else {write})) {read}")), 2, "once an arm");
+}
+
+#[test]
 fn blocks_loops_and_calls_are_counted() {
     let squares = |body: &str| {
         let Weight { blocks_squared, loops_squared, nested_squared, .. } = of(body);

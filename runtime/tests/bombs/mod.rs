@@ -141,7 +141,8 @@ pub fn loops_in_a_row(count: u32) -> Vec<u8> {
 /// Loops in loops, each of which changes one of `locals`.
 pub fn loops_over_locals(depth: u32, locals: u32) -> Vec<u8> {
     let step = move |i: &mut InstructionSink<'_>, n: u32| {
-        i.local_get((n * 7 + 3) % locals).local_get(n % locals).i32_add().local_set(n % locals);
+        unknown(i);
+        i.local_get(n % locals).i32_add().local_set(n % locals);
     };
     nest(
         locals,
@@ -165,7 +166,9 @@ pub fn conditions_over_locals(depth: u32, locals: u32) -> Vec<u8> {
         depth,
         move |i, n| {
             unknown(i);
-            i.if_(BlockType::Empty).local_get((n * 7 + 3) % locals).local_set((n + 1) % locals);
+            i.if_(BlockType::Empty);
+            unknown(i);
+            i.local_set(n % locals);
         },
         |_, _| (),
     )
@@ -197,7 +200,8 @@ pub fn loops_around_locals(depth: u32, locals: u32) -> Vec<u8> {
             i.loop_(BlockType::Empty);
         });
         for local in 0..locals {
-            i.local_get((local * 7 + 3) % locals).local_get(local).i32_add().local_set(local);
+            unknown(i);
+            i.local_get(local).i32_add().local_set(local);
         }
         for n in 0..depth {
             unknown(i);
@@ -214,7 +218,9 @@ pub fn variables_over_blocks(blocks: u32, variables: u32) -> Vec<u8> {
         for n in 0..blocks {
             unknown(i);
             i.if_(BlockType::Empty);
-            i.local_get((n + 1) % variables).local_get((n * 7) % variables).i32_add().local_set(n % variables).end();
+            i.local_get((n + 1) % variables);
+            unknown(i);
+            i.i32_add().local_set(n % variables).end();
         }
         unknown(i);
         i.br_if(0).end();
@@ -384,7 +390,7 @@ pub fn dear() -> Vec<(&'static str, Vec<u8>)> {
         ("loops in loops", loops_in_loops(LOOPS / 2)),
         ("loops in a row", loops_in_a_row(LOOPS)),
         ("loops over locals", loops_over_locals(500, 100)),
-        ("conditions over locals", conditions_over_locals(BLOCKS / 2, 500)),
+        ("conditions over locals", conditions_over_locals(250, 250)),
         ("branches over locals", branches_over_locals(200, 200)),
         ("loops around locals", loops_around_locals(200, 100)),
         ("variables over blocks", variables_over_blocks(BLOCKS / 4, 500)),
@@ -410,6 +416,7 @@ pub fn dear() -> Vec<(&'static str, Vec<u8>)> {
 pub fn too_dear() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("loops over locals", loops_over_locals(LOOPS, 300)),
+        ("conditions over locals", conditions_over_locals(BLOCKS, 500)),
         ("branches over locals", branches_over_locals(1_000, 1_000)),
         ("loops around locals", loops_around_locals(LOOPS, 1_000)),
         ("variables over blocks", variables_over_blocks(BLOCKS - 1, 4_000)),
