@@ -16,8 +16,8 @@
 //! accesses and no way leads around it, from there to the last access, loops in between included to their ends. Else it lives
 //! from the start of the function to the last access or the end of the loops around that.
 //!
-//! The prices were fitted to the processor time of an optimised build on one core of a server of 2024: of about 200 bombs and six
-//! programs the estimate is at least three quarters of what was measured (`tests::calibration` prints both), for programs at most two and a
+//! The prices were fitted to the processor time of an optimised build on one core of a server of 2024: of more than 100 bombs and six
+//! programs the estimate is at least three quarters of what was measured (`tests::calibration` prints both), for programs at most three and a
 //! half times, for bombs any number of times. They are no promise of time, but what is over [`COMPILE_MS`] or [`COMPILE_BYTES`] is no program,
 //! and is refused before the compiler sees it. Inlining is not in it: only the compile worker does that, which is killed when it takes too
 //! long.
@@ -78,7 +78,7 @@ impl Weight {
     fn milliseconds(&self) -> u64 {
         const PICOSECONDS: u64 = 1_000_000_000;
         priced(&[
-            (self.functions, 50_000_000),
+            (self.functions, 150_000_000),
             (self.values, 2_000_000),
             (self.wide, 27_000_000),
             (self.blocks_squared, 2_300),
@@ -86,7 +86,7 @@ impl Weight {
             (self.nested_squared, 4_000),
             (self.carried, 1_200_000),
             (self.carried_in_loops, 85_000),
-            (self.merged_squared, 5_500),
+            (self.merged_squared, 10_000),
             (self.passed, 40_000),
             (self.globals, 1),
         ]) / PICOSECONDS
