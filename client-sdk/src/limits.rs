@@ -40,7 +40,8 @@ pub const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duratio
 /// Longest local run.
 pub const LOCAL_RUN: Duration = Duration::from_secs(30);
 
-/// How long a verdict is waited for after a first answer; twice the coordinator's default verification window.
+/// How long a verdict is waited for after the task's deadline, until which its other executions have time, or a first answer that is
+/// later; twice the coordinator's default verification window.
 pub const VERDICT_WAIT: Duration = Duration::from_secs(30);
 
 /// Latencies kept for quantiles, per kind of answer.

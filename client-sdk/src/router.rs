@@ -344,10 +344,10 @@ impl Router {
         } else {
             self.outputs.push_back(Output::Event(event));
             self.stop_local(number);
-            if let Some(entry) = self.tasks.get_mut(&number) {
-                entry.remote = Remote::Answered;
-            }
-            self.set_timer(number, Some(now + VERDICT_WAIT));
+            let Some(entry) = self.tasks.get_mut(&number) else { return };
+            entry.remote = Remote::Answered;
+            let last = entry.deadline.max(now);
+            self.set_timer(number, Some(last + VERDICT_WAIT));
         }
     }
 

@@ -103,6 +103,16 @@ fn blocks_loops_and_calls_are_counted() {
     assert_eq!(of(block).passed, 1);
 }
 
+#[test]
+fn what_is_too_dear_is_told_from_what_is_not() {
+    for (name, wasm) in bombs::dear() {
+        assert_eq!(check(&wasm, FEATURES), Ok(()), "{name}");
+    }
+    for (name, wasm) in bombs::too_dear() {
+        assert!(check(&wasm, FEATURES).is_err(), "{name}");
+    }
+}
+
 /// Each kind of bomb in sizes that double, and modules named in `P2C2R_MODULES` (paths, colons between): what is counted, and what
 /// time and memory the compiler takes. For fitting prices to another release of it:
 /// `cargo nextest run --workspace --run-ignored only --no-capture calibration`.

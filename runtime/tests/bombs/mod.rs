@@ -7,18 +7,18 @@ use wasm_encoder::{
 };
 
 /// Parameters, and results, of the widest function, and of a block of type [`THROUGH`].
-pub const WIDE: u32 = TYPE_VALUES / 2;
+const WIDE: u32 = TYPE_VALUES / 2;
 
 /// The type of the entry.
 const ENTRY: u32 = 0;
 /// The type that takes and gives nothing.
-pub const NOTHING: u32 = 1;
+const NOTHING: u32 = 1;
 /// The type that takes and gives as many values as it may.
-pub const THROUGH: u32 = 2;
+const THROUGH: u32 = 2;
 
 /// A module with an entry that returns 0 and, behind it, `bodies` of type `() -> ()`; then one that takes as many values as it may,
 /// and returns them; then `rest`.
-pub fn module(bodies: &[Function], rest: &[u8]) -> Vec<u8> {
+pub(super) fn module(bodies: &[Function], rest: &[u8]) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([], [ValType::I32]);
     types.ty().function([], []);
@@ -62,7 +62,7 @@ pub fn module(bodies: &[Function], rest: &[u8]) -> Vec<u8> {
     [module.finish(), rest.to_vec()].concat()
 }
 
-pub fn body(locals: u32, f: impl FnOnce(&mut InstructionSink<'_>)) -> Function {
+pub(super) fn body(locals: u32, f: impl FnOnce(&mut InstructionSink<'_>)) -> Function {
     let mut body = Function::new([(locals, ValType::I32)]);
     f(&mut body.instructions());
     body.instructions().end();
@@ -105,12 +105,12 @@ fn nest(
 }
 
 /// Blocks in blocks with nothing in them.
-pub fn blocks_in_blocks(depth: u32) -> Vec<u8> {
+pub(super) fn blocks_in_blocks(depth: u32) -> Vec<u8> {
     nest(1, depth, |i, _| _ = i.block(BlockType::Empty), |_, _| ())
 }
 
 /// Each condition in the arm of another one.
-pub fn conditions_in_conditions(depth: u32) -> Vec<u8> {
+pub(super) fn conditions_in_conditions(depth: u32) -> Vec<u8> {
     let open = |i: &mut InstructionSink<'_>, _| {
         unknown(i);
         i.if_(BlockType::Empty);
@@ -119,7 +119,7 @@ pub fn conditions_in_conditions(depth: u32) -> Vec<u8> {
 }
 
 /// Loops in loops that each go round.
-pub fn loops_in_loops(depth: u32) -> Vec<u8> {
+pub(super) fn loops_in_loops(depth: u32) -> Vec<u8> {
     let close = |i: &mut InstructionSink<'_>, _| {
         unknown(i);
         i.br_if(0);
@@ -128,7 +128,7 @@ pub fn loops_in_loops(depth: u32) -> Vec<u8> {
 }
 
 /// Loops one after the other.
-pub fn loops_in_a_row(count: u32) -> Vec<u8> {
+pub(super) fn loops_in_a_row(count: u32) -> Vec<u8> {
     one(1, |i| {
         (0..count).for_each(|_| {
             i.loop_(BlockType::Empty);
@@ -139,7 +139,7 @@ pub fn loops_in_a_row(count: u32) -> Vec<u8> {
 }
 
 /// Loops in loops, each of which changes one of `locals`.
-pub fn loops_over_locals(depth: u32, locals: u32) -> Vec<u8> {
+pub(super) fn loops_over_locals(depth: u32, locals: u32) -> Vec<u8> {
     let step = move |i: &mut InstructionSink<'_>, n: u32| {
         unknown(i);
         i.local_get(n % locals).i32_add().local_set(n % locals);
@@ -160,7 +160,7 @@ pub fn loops_over_locals(depth: u32, locals: u32) -> Vec<u8> {
 }
 
 /// Conditions in conditions, each of which changes one of `locals` in its arm.
-pub fn conditions_over_locals(depth: u32, locals: u32) -> Vec<u8> {
+pub(super) fn conditions_over_locals(depth: u32, locals: u32) -> Vec<u8> {
     nest(
         locals,
         depth,
@@ -175,7 +175,7 @@ pub fn conditions_over_locals(depth: u32, locals: u32) -> Vec<u8> {
 }
 
 /// Branches out of blocks in blocks, the outermost last, each after a change of one of `locals`.
-pub fn branches_over_locals(depth: u32, locals: u32) -> Vec<u8> {
+pub(super) fn branches_over_locals(depth: u32, locals: u32) -> Vec<u8> {
     one(locals, |i| {
         (0..depth).for_each(|_| {
             i.block(BlockType::Empty);
@@ -194,7 +194,7 @@ pub fn branches_over_locals(depth: u32, locals: u32) -> Vec<u8> {
 }
 
 /// All `locals` changed in the innermost of loops in loops.
-pub fn loops_around_locals(depth: u32, locals: u32) -> Vec<u8> {
+pub(super) fn loops_around_locals(depth: u32, locals: u32) -> Vec<u8> {
     one(locals, |i| {
         (0..depth).for_each(|_| {
             i.loop_(BlockType::Empty);
@@ -212,7 +212,7 @@ pub fn loops_around_locals(depth: u32, locals: u32) -> Vec<u8> {
 }
 
 /// Many variables alive over many conditions in one loop.
-pub fn variables_over_blocks(blocks: u32, variables: u32) -> Vec<u8> {
+pub(super) fn variables_over_blocks(blocks: u32, variables: u32) -> Vec<u8> {
     one(variables, |i| {
         i.loop_(BlockType::Empty);
         for n in 0..blocks {
@@ -229,7 +229,7 @@ pub fn variables_over_blocks(blocks: u32, variables: u32) -> Vec<u8> {
 }
 
 /// Functions of branches to one place.
-pub fn branches(functions: u32, count: u32) -> Vec<u8> {
+pub(super) fn branches(functions: u32, count: u32) -> Vec<u8> {
     let function = body(1, |i| {
         i.block(BlockType::Empty);
         (0..count).for_each(|_| {
@@ -242,7 +242,7 @@ pub fn branches(functions: u32, count: u32) -> Vec<u8> {
 }
 
 /// Calls through the table.
-pub fn table_calls(count: u32) -> Vec<u8> {
+pub(super) fn table_calls(count: u32) -> Vec<u8> {
     one(1, |i| {
         (0..count).for_each(|_| {
             unknown(i);
@@ -252,7 +252,7 @@ pub fn table_calls(count: u32) -> Vec<u8> {
 }
 
 /// Accesses of `globals` globals, in turns.
-pub fn global_accesses(count: u32, globals: u32) -> Vec<u8> {
+pub(super) fn global_accesses(count: u32, globals: u32) -> Vec<u8> {
     one(1, |i| {
         (0..count / 2).for_each(|n| {
             i.global_get((n * 7) % globals).global_set(n % globals);
@@ -261,7 +261,7 @@ pub fn global_accesses(count: u32, globals: u32) -> Vec<u8> {
 }
 
 /// Loops that each take as many values as they may, in one another or in a row.
-pub fn wide_loops(count: u32, nested: bool) -> Vec<u8> {
+pub(super) fn wide_loops(count: u32, nested: bool) -> Vec<u8> {
     one(0, |i| {
         (0..WIDE).for_each(|_| {
             i.i64_const(1);
@@ -286,7 +286,7 @@ pub fn wide_loops(count: u32, nested: bool) -> Vec<u8> {
 }
 
 /// Calls that each hand on as many values as they may.
-pub fn wide_calls(count: u32) -> Vec<u8> {
+pub(super) fn wide_calls(count: u32) -> Vec<u8> {
     one(0, |i| {
         (0..WIDE).for_each(|_| {
             i.i64_const(1);
@@ -301,7 +301,7 @@ pub fn wide_calls(count: u32) -> Vec<u8> {
 }
 
 /// Values on the operand stack while there are so many conditions.
-pub fn operands_over_blocks(values: u32, blocks: u32) -> Vec<u8> {
+pub(super) fn operands_over_blocks(values: u32, blocks: u32) -> Vec<u8> {
     one(1, |i| {
         (0..values).for_each(|n| {
             i.i32_const(0).i32_load(MemArg { offset: n.into(), align: 0, memory_index: 0 });
@@ -319,7 +319,7 @@ pub fn operands_over_blocks(values: u32, blocks: u32) -> Vec<u8> {
 }
 
 /// One operator after the other on one value.
-pub fn chain(length: u32) -> Vec<u8> {
+pub(super) fn chain(length: u32) -> Vec<u8> {
     one(1, |i| {
         i.local_get(0);
         (0..length).for_each(|_| {
@@ -330,7 +330,7 @@ pub fn chain(length: u32) -> Vec<u8> {
 }
 
 /// A sum whose terms are all on the stack first.
-pub fn terms(count: u32) -> Vec<u8> {
+pub(super) fn terms(count: u32) -> Vec<u8> {
     one(1, |i| {
         (0..count).for_each(|_| {
             i.local_get(0);
@@ -343,14 +343,14 @@ pub fn terms(count: u32) -> Vec<u8> {
 }
 
 /// One jump table.
-pub fn jump_table(targets: u32) -> Vec<u8> {
+pub(super) fn jump_table(targets: u32) -> Vec<u8> {
     one(1, |i| {
         i.block(BlockType::Empty).local_get(0).br_table(vec![0; targets as usize], 0).end();
     })
 }
 
 /// A jump table over the blocks around it, in each of many blocks.
-pub fn jump_tables(depth: u32) -> Vec<u8> {
+pub(super) fn jump_tables(depth: u32) -> Vec<u8> {
     one(1, |i| {
         (0..depth).for_each(|_| {
             i.block(BlockType::Empty);
@@ -362,7 +362,7 @@ pub fn jump_tables(depth: u32) -> Vec<u8> {
 }
 
 /// Each function calls the next one so many times that replacing calls by what they call would never end.
-pub fn doubling(functions: u32, calls: u32) -> Vec<u8> {
+pub(super) fn doubling(functions: u32, calls: u32) -> Vec<u8> {
     // The entry is 0.
     let function = |index: u32| {
         body(0, |code| {
@@ -377,12 +377,12 @@ pub fn doubling(functions: u32, calls: u32) -> Vec<u8> {
 }
 
 /// As many locals as allowed.
-pub fn locals(functions: u32) -> Vec<u8> {
+pub(super) fn locals(functions: u32) -> Vec<u8> {
     module(&vec![body(LOCALS / functions, |_| ()); functions as usize], &[])
 }
 
 /// What is dear, and compiled.
-pub fn dear() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn dear() -> Vec<(&'static str, Vec<u8>)> {
     let bytes = FUNCTION_BYTES as u32;
     vec![
         ("blocks in blocks", blocks_in_blocks(BLOCKS)),
@@ -413,7 +413,7 @@ pub fn dear() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// What is too dear: within every count, and minutes or gigabytes for the compiler.
-pub fn too_dear() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn too_dear() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("loops over locals", loops_over_locals(LOOPS, 300)),
         ("conditions over locals", conditions_over_locals(BLOCKS, 500)),
