@@ -27,7 +27,8 @@ pub struct MarketConfig {
     /// a cheat that knows when it is trusted lies so rarely that no larger number would ever find it.
     pub suspend_outvoted: u32,
     /// Milliseconds of a first suspension. Each further one is twice as long, up to 128 times: a peer that earns its
-    /// trust again to lie again has ever less time to do so.
+    /// trust again to lie again has ever less time to do so. Two hours: at a task a second, eight times as long as the honest work
+    /// by which a cheat earns its trust, so that a second round of it does not raise its income.
     pub suspend_ms: u64,
     /// A peer with this many faults in a row, lost attempts included, gets no work for [`Self::cooldown_ms`]. Not a verdict on
     /// its honesty.
@@ -69,7 +70,7 @@ impl Default for MarketConfig {
             recovery_ms: 30_000,
             extra_attempts: 3,
             suspend_outvoted: 1,
-            suspend_ms: 3_600_000,
+            suspend_ms: 7_200_000,
             cooldown_faults: 3,
             cooldown_ms: 5_000,
             trust: TrustConfig::default(),

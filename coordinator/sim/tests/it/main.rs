@@ -19,7 +19,7 @@ fn settings(attack: Attack, attackers_permille: u32, tasks_per_peer: u64) -> Set
 }
 
 /// Tasks for each peer in a run in which a cheat's honest work before its first lie is not most of what it does: 871 of them, and
-/// an hour of suspension after it.
+/// two hours of suspension after it.
 const LONG: u64 = 4_000;
 
 #[track_caller]
