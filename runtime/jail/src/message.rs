@@ -93,7 +93,7 @@ pub(crate) enum Payload<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report<'a> {
     /// The doors are shut.
-    Ready(About),
+    Ready(Box<About>),
     /// Bytes of code in the window, why every run is `BadAbi`, or why the module is not for this host.
     Compiled(Result<Result<u64, String>, String>),
     Loaded(Result<(), String>),

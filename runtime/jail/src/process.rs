@@ -113,7 +113,7 @@ impl Newborn {
     fn ready(&mut self, time: Duration) -> Result<About, AskError> {
         let patience = Patience { until: Instant::now() + time, cancel: None };
         self.hear(&patience, |report| match report {
-            Report::Ready(about) => Ok(about),
+            Report::Ready(about) => Ok(*about),
             other => Err(AskError::Nonsense(format!("{other:?} before it was ready"))),
         })
     }

@@ -8,8 +8,8 @@ use crate::limits;
 use crate::rewrite::rewrite;
 use crate::sandbox::Runaway;
 
-#[path = "../../tests/bombs/mod.rs"]
-mod bombs;
+#[path = "../../tests/dear_code/mod.rs"]
+mod dear_code;
 
 #[test]
 fn the_bounds_are_exact() {
@@ -105,10 +105,10 @@ fn blocks_loops_and_calls_are_counted() {
 
 #[test]
 fn what_is_too_dear_is_told_from_what_is_not() {
-    for (name, wasm) in bombs::dear() {
+    for (name, wasm) in dear_code::dear() {
         assert_eq!(check(&wasm, FEATURES), Ok(()), "{name}");
     }
-    for (name, wasm) in bombs::too_dear() {
+    for (name, wasm) in dear_code::too_dear() {
         assert!(check(&wasm, FEATURES).is_err(), "{name}");
     }
 }
@@ -172,33 +172,33 @@ fn peak_mib() -> u64 {
 type Family = fn(u32) -> Option<Vec<u8>>;
 
 const FAMILIES: &[(&str, Family)] = &[
-    ("blocks in blocks", |n| (n <= limits::BLOCKS).then(|| bombs::blocks_in_blocks(n))),
-    ("conditions in conditions", |n| (n <= limits::BLOCKS).then(|| bombs::conditions_in_conditions(n))),
-    ("loops in loops", |n| (n <= limits::LOOPS).then(|| bombs::loops_in_loops(n))),
-    ("loops in a row", |n| (n <= limits::LOOPS).then(|| bombs::loops_in_a_row(n))),
-    ("loops over 10 locals", |n| (n <= limits::LOOPS).then(|| bombs::loops_over_locals(n, 10))),
-    ("loops over 100 locals", |n| (n <= limits::LOOPS).then(|| bombs::loops_over_locals(n, 100))),
-    ("conditions over 100 locals", |n| (n <= limits::BLOCKS).then(|| bombs::conditions_over_locals(n, 100))),
-    ("conditions over 500 locals", |n| (n <= limits::BLOCKS).then(|| bombs::conditions_over_locals(n, 500))),
-    ("branches over 50 locals", |n| (n <= limits::BLOCKS).then(|| bombs::branches_over_locals(n, 50))),
-    ("branches over as many locals", |n| (n <= 1 << 10).then(|| bombs::branches_over_locals(n, n))),
-    ("loops around 10 locals", |n| (n <= limits::LOOPS).then(|| bombs::loops_around_locals(n, 10))),
-    ("loops around 100 locals", |n| (n <= limits::LOOPS).then(|| bombs::loops_around_locals(n, 100))),
-    ("50 loops around locals", |n| (n <= 1 << 13).then(|| bombs::loops_around_locals(50, n))),
-    ("variables over blocks", |n| (n <= limits::BLOCKS).then(|| bombs::variables_over_blocks(n, 500))),
-    ("branches to one place", |n| Some(bombs::branches(1, n))),
-    ("calls through the table", |n| Some(bombs::table_calls(n))),
-    ("accesses of 100 globals", |n| Some(bombs::global_accesses(n, 100))),
-    ("accesses of all globals", |n| Some(bombs::global_accesses(n, limits::GLOBALS))),
-    ("wide loops in loops", |n| (n <= limits::LOOPS).then(|| bombs::wide_loops(n, true))),
-    ("wide loops in a row", |n| (n <= limits::LOOPS).then(|| bombs::wide_loops(n, false))),
-    ("wide calls", |n| Some(bombs::wide_calls(n))),
-    ("1,000 operands over blocks", |n| (n <= limits::BLOCKS).then(|| bombs::operands_over_blocks(1_000, n))),
-    ("operands over 1,000 blocks", |n| (n <= 1 << 15).then(|| bombs::operands_over_blocks(n, 1_000))),
-    ("chain", |n| Some(bombs::chain(n))),
-    ("terms", |n| Some(bombs::terms(n))),
-    ("jump table", |n| (n <= 65_000).then(|| bombs::jump_table(n))),
-    ("jump tables", |n| (n <= 500).then(|| bombs::jump_tables(n))),
-    ("functions that call the next twice", |n| (n <= limits::FUNCTIONS).then(|| bombs::doubling(n, 2))),
-    ("functions with locals", |n| (n <= limits::FUNCTIONS - 2).then(|| bombs::locals(n))),
+    ("blocks in blocks", |n| (n <= limits::BLOCKS).then(|| dear_code::blocks_in_blocks(n))),
+    ("conditions in conditions", |n| (n <= limits::BLOCKS).then(|| dear_code::conditions_in_conditions(n))),
+    ("loops in loops", |n| (n <= limits::LOOPS).then(|| dear_code::loops_in_loops(n))),
+    ("loops in a row", |n| (n <= limits::LOOPS).then(|| dear_code::loops_in_a_row(n))),
+    ("loops over 10 locals", |n| (n <= limits::LOOPS).then(|| dear_code::loops_over_locals(n, 10))),
+    ("loops over 100 locals", |n| (n <= limits::LOOPS).then(|| dear_code::loops_over_locals(n, 100))),
+    ("conditions over 100 locals", |n| (n <= limits::BLOCKS).then(|| dear_code::conditions_over_locals(n, 100))),
+    ("conditions over 500 locals", |n| (n <= limits::BLOCKS).then(|| dear_code::conditions_over_locals(n, 500))),
+    ("branches over 50 locals", |n| (n <= limits::BLOCKS).then(|| dear_code::branches_over_locals(n, 50))),
+    ("branches over as many locals", |n| (n <= 1 << 10).then(|| dear_code::branches_over_locals(n, n))),
+    ("loops around 10 locals", |n| (n <= limits::LOOPS).then(|| dear_code::loops_around_locals(n, 10))),
+    ("loops around 100 locals", |n| (n <= limits::LOOPS).then(|| dear_code::loops_around_locals(n, 100))),
+    ("50 loops around locals", |n| (n <= 1 << 13).then(|| dear_code::loops_around_locals(50, n))),
+    ("variables over blocks", |n| (n <= limits::BLOCKS).then(|| dear_code::variables_over_blocks(n, 500))),
+    ("branches to one place", |n| Some(dear_code::branches(1, n))),
+    ("calls through the table", |n| Some(dear_code::table_calls(n))),
+    ("accesses of 100 globals", |n| Some(dear_code::global_accesses(n, 100))),
+    ("accesses of all globals", |n| Some(dear_code::global_accesses(n, limits::GLOBALS))),
+    ("wide loops in loops", |n| (n <= limits::LOOPS).then(|| dear_code::wide_loops(n, true))),
+    ("wide loops in a row", |n| (n <= limits::LOOPS).then(|| dear_code::wide_loops(n, false))),
+    ("wide calls", |n| Some(dear_code::wide_calls(n))),
+    ("1,000 operands over blocks", |n| (n <= limits::BLOCKS).then(|| dear_code::operands_over_blocks(1_000, n))),
+    ("operands over 1,000 blocks", |n| (n <= 1 << 15).then(|| dear_code::operands_over_blocks(n, 1_000))),
+    ("chain", |n| Some(dear_code::chain(n))),
+    ("terms", |n| Some(dear_code::terms(n))),
+    ("jump table", |n| (n <= 65_000).then(|| dear_code::jump_table(n))),
+    ("jump tables", |n| (n <= 500).then(|| dear_code::jump_tables(n))),
+    ("functions that call the next twice", |n| (n <= limits::FUNCTIONS).then(|| dear_code::doubling(n, 2))),
+    ("functions with locals", |n| (n <= limits::FUNCTIONS - 2).then(|| dear_code::locals(n))),
 ];

@@ -35,7 +35,7 @@ fn a_plane_of_a_width_that_is_no_multiple_of_the_workgroup() {
     let (width, height) = (11, 7);
     let want: Vec<u32> = (0..80)
         .map(|at| match at < width * height {
-            true => square(at) + square(at + 1) * 3 + (at / width << 16),
+            true => square(at) + square(at + 1) * 3 + ((at / width) << 16),
             false => 7,
         })
         .collect();

@@ -9,10 +9,10 @@ use wasm_encoder::{CustomSection, NameMap, NameSection};
 
 use crate::kit::{manifest, sandbox, try_sign};
 
-#[path = "../bombs/mod.rs"]
-mod bombs;
+#[path = "../dear_code/mod.rs"]
+mod dear_code;
 
-use bombs::{body, module};
+use dear_code::{body, module};
 
 /// Loads and runs it.
 fn survive(name: &str, wasm: &[u8]) {
@@ -36,7 +36,7 @@ fn survive(name: &str, wasm: &[u8]) {
 
 #[test]
 fn dear_code_is_compiled() {
-    for (name, wasm) in bombs::dear() {
+    for (name, wasm) in dear_code::dear() {
         survive(name, &wasm);
     }
 }
@@ -44,7 +44,7 @@ fn dear_code_is_compiled() {
 /// Small, and within every count: refused for what it would cost, before the compiler sees it.
 #[test]
 fn too_dear_code_is_refused() {
-    for (name, wasm) in bombs::too_dear() {
+    for (name, wasm) in dear_code::too_dear() {
         let signed = try_sign(&wasm, &manifest(), &[]).unwrap();
         match sandbox().load(&signed) {
             Err(LoadError::TooLarge { what, .. }) if what.ends_with("to compile (estimated)") => {}

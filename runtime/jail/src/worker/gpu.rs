@@ -33,7 +33,7 @@ pub(super) fn serve(options: GpuOptions, channel: &mut Channel) -> Result<(), Wo
     let gpu = Gpu::open(options).map_err(reason);
     let adapter = gpu.as_ref().map(|gpu| Adapter::from(gpu.info())).map_err(Clone::clone);
     let about = About { engine_id: engine_id(), code_id: None, protections, adapter: Some(adapter) };
-    channel.send(&Report::Ready(about), &[])?;
+    channel.send(&Report::Ready(Box::new(about)), &[])?;
     let Ok(gpu) = gpu else { return Ok(()) };
     let mut prepared = Prepared::default();
     let prepare = |module: &VerifiedModule| gpu.prepare(module).map_err(reason);

@@ -71,7 +71,8 @@ pub fn main_behind(walls: Walls) -> ExitCode {
                 rehearsal::rehearse(sandbox)?;
             }
             let (engine_id, code_id) = (sandbox.engine_id(), Some(sandbox.code_id()));
-            channel.send(&Report::Ready(About { engine_id, code_id, protections, adapter: None }), &[])?;
+            let about = About { engine_id, code_id, protections, adapter: None };
+            channel.send(&Report::Ready(Box::new(about)), &[])?;
             match role {
                 Role::Compile => compile::serve(sandbox, &mut channel),
                 _ => execute::serve(sandbox, walls, &mut channel),
