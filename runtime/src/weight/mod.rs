@@ -373,9 +373,10 @@ impl Walk<'_> {
                 End::At(end) => end,
                 End::Loop(id) => self.ended[id as usize],
             };
-            self.weight.carried = self.weight.carried.saturating_add(end.joins - life.start.joins);
+            self.weight.carried = self.weight.carried.saturating_add(end.joins.saturating_sub(life.start.joins));
             merged += life.merged;
-            self.weight.carried_in_loops = self.weight.carried_in_loops.saturating_add(end.nested - life.start.nested);
+            self.weight.carried_in_loops =
+                self.weight.carried_in_loops.saturating_add(end.nested.saturating_sub(life.start.nested));
         }
         let Weight { functions, blocks_squared, loops_squared, merged_squared, passed, globals: accesses, .. } =
             &mut *self.weight;
