@@ -17,8 +17,8 @@
 //! from the start of the function to the last access or the end of the loops around that.
 //!
 //! The prices were fitted to the processor time of an optimised build on one core of a server of 2024: of more than 100 bombs and six
-//! programs the estimate is at least three quarters of what was measured (`tests::calibration` prints both), for programs at most three and a
-//! half times, for bombs any number of times. They are no promise of time, but what is over [`COMPILE_MS`] or [`COMPILE_BYTES`] is no program,
+//! programs the estimate is at least two thirds of what was measured (`tests::calibration` prints both), for programs at most four
+//! times, for bombs any number of times. They are no promise of time, but what is over [`COMPILE_MS`] or [`COMPILE_BYTES`] is no program,
 //! and is refused before the compiler sees it. Inlining is not in it: only the compile worker does that, which is killed when it takes too
 //! long.
 
@@ -338,9 +338,8 @@ impl Walk<'_> {
     fn access(&mut self, local: u32, writes: bool) {
         let here = self.frames.last().map(|frame| (frame.id, self.frames.len() - 1));
         let Some(life) = self.lives.get_mut(local as usize) else { return };
-        let from_start = Life { home: None, start: Clock::default(), ..Life::default() };
         let begins = Life { home: here, start: self.now, ..Life::default() };
-        let life = life.get_or_insert(if writes { begins } else { from_start });
+        let life = life.get_or_insert(if writes { begins } else { Life::default() });
         if let Some((id, depth)) = life.home
             && self.frames.get(depth).is_none_or(|frame| frame.id != id)
         {
@@ -349,7 +348,7 @@ impl Walk<'_> {
             if writes {
                 self.over.push(std::mem::replace(life, Life { merged_in_all, written, ..begins }));
             } else {
-                *life = Life { merged: merged_in_all, merged_in_all, written, ..from_start };
+                *life = Life { merged: merged_in_all, merged_in_all, written, ..Life::default() };
             }
         }
         let inside = life.home.map_or(1, |(_, depth)| depth + 1);
