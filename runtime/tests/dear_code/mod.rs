@@ -260,12 +260,22 @@ pub(super) fn global_accesses(count: u32, globals: u32) -> Vec<u8> {
     })
 }
 
-/// Loops that each take as many values as they may, in one another or in a row.
-pub(super) fn wide_loops(count: u32, nested: bool) -> Vec<u8> {
+/// One function that does something with as many values as one may take.
+fn wide(f: impl FnOnce(&mut InstructionSink<'_>)) -> Vec<u8> {
     one(0, |i| {
         (0..WIDE).for_each(|_| {
             i.i64_const(1);
         });
+        f(i);
+        (0..WIDE).for_each(|_| {
+            i.drop();
+        });
+    })
+}
+
+/// Loops that each take as many values as they may, in one another or in a row.
+pub(super) fn wide_loops(count: u32, nested: bool) -> Vec<u8> {
+    wide(|i| {
         for _ in 0..count {
             i.loop_(BlockType::FunctionType(THROUGH));
             if !nested {
@@ -279,23 +289,14 @@ pub(super) fn wide_loops(count: u32, nested: bool) -> Vec<u8> {
                 i.br_if(0).end();
             });
         }
-        (0..WIDE).for_each(|_| {
-            i.drop();
-        });
     })
 }
 
 /// Calls that each hand on as many values as they may.
 pub(super) fn wide_calls(count: u32) -> Vec<u8> {
-    one(0, |i| {
-        (0..WIDE).for_each(|_| {
-            i.i64_const(1);
-        });
+    wide(|i| {
         (0..count).for_each(|_| {
             i.call(2);
-        });
-        (0..WIDE).for_each(|_| {
-            i.drop();
         });
     })
 }
