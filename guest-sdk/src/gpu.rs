@@ -9,6 +9,7 @@ use bytemuck::Pod;
 use p2c2r_abi::{BINDING_BYTES, gpu, status};
 
 use crate::failure::{Failure, code};
+use crate::plane::PlaneError;
 use crate::sys;
 
 /// Proof that this task's class has a GPU; from [`Context::gpu`](crate::Context::gpu).
@@ -72,6 +73,9 @@ pub enum GpuError {
         /// What was called.
         call: &'static str,
     },
+    /// A buffer does not hold one item for each place of a plane.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
     /// The host answered with a status this version does not know.
     #[error("{call} answered with unknown status {status}")]
     Unknown {

@@ -23,7 +23,8 @@
 //!
 //! Modules, in reading order: [`mod@kernel`] (what a kernel may look like), [`codec`] (input and output types),
 //! [`failure`], [`context`] (what it may ask), [`blob`], [`gpu`], [`log`](mod@log), [`testing`]; and what shaders
-//! compute with, the same in Rust and in WGSL: [`fixed`], [`wide`], [`random`]; [`skeleton`] dispatches shaders of a common form.
+//! compute with, the same in Rust and in WGSL: [`fixed`], [`wide`], [`random`]; [`skeleton`] dispatches shaders of a common form,
+//! those over a [`plane`] among them.
 //!
 //! # Randomness in foreign crates
 //!
@@ -49,6 +50,7 @@ pub mod gpu;
 pub mod kernel;
 pub mod limits;
 pub mod log;
+pub mod plane;
 pub mod random;
 pub mod skeleton;
 #[cfg(not(target_arch = "wasm32"))]
@@ -67,4 +69,5 @@ pub use gpu::{Binding, Buffer, Gpu, GpuError};
 pub use kernel::{Kernel, entry};
 pub use log::Level;
 pub use p2c2r_macros::kernel;
+pub use plane::{Plane, PlaneError};
 pub use rand_core;

@@ -5,3 +5,8 @@ pub const MESSAGE_BYTES: usize = 1024;
 
 /// Bytes of one log line the guest sends; the host truncates further.
 pub const LOG_LINE_BYTES: usize = 4096;
+
+/// Columns of a plane, and rows of it. Up to here `y * columns + x` fits a word in every row that a dispatch may have, 65,535
+/// workgroups of 8 and 8,192 columns being just below 2^32: what the race check of exact shaders asks for. No texture of WebGPU is larger
+/// everywhere either (`maxTextureDimension2D`).
+pub const PLANE_SIDE: u32 = 8192;

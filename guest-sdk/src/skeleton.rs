@@ -1,4 +1,4 @@
-//! Dispatching shaders that are built on a skeleton: `// p2c2r: use map`, `stencil`, `reduce` or `scan`.
+//! Dispatching shaders that are built on a skeleton: `// p2c2r: use map`, `stencil`, `reduce`, `scan`, `map2d` or `stencil2d`.
 //!
 //! A skeleton brings `main` and the buffers, the shader a function or two; races are excluded by its form, so such a shader is
 //! `exact` as long as its functions are. What a shader must declare is at the head of the block (`guest-sdk/wgsl/NAME.wgsl`).
@@ -24,9 +24,13 @@ use alloc::vec::Vec;
 use bytemuck::Pod;
 
 use crate::gpu::{Binding, Buffer, Gpu, GpuError};
+use crate::plane::Plane;
 
 /// Invocations in a workgroup of `map` and `stencil`.
 const EACH: usize = 64;
+
+/// Columns and rows of a workgroup of `map2d` and `stencil2d`.
+const SIDE: u32 = 8;
 
 /// Items in a workgroup of `reduce` and `scan`.
 const TOGETHER: usize = 256;
@@ -100,6 +104,54 @@ pub fn scan<T: Pod>(gpu: &Gpu, shader: &str, items: &Buffer<T>) -> Result<Buffer
         pass(&scan(gpu, shader, &totals)?, 1)?;
     }
     Ok(sums)
+}
+
+/// Replaces every item of a plane by what the shader makes of it; `more` are the shader's own buffers, at bindings 2 and up. On the
+/// CPU this is [`Plane::map`].
+///
+/// # Errors
+/// As [`Gpu::dispatch`], and [`GpuError::Plane`] if `items` are not as many as the plane has places.
+pub fn map2d<T: Pod>(
+    gpu: &Gpu,
+    shader: &str,
+    plane: Plane,
+    items: &Buffer<T>,
+    more: &[Binding<'_>],
+) -> Result<(), GpuError> {
+    plane.check("items", items.len())?;
+    over_plane(gpu, shader, plane, &[items.at(1)], more)
+}
+
+/// Makes every cell of `to` from those around it in `from`, both being planes of this size; `more` are the shader's own buffers, at
+/// bindings 3 and up. On the CPU this is [`Plane::stencil`].
+///
+/// # Errors
+/// As [`Gpu::dispatch`], and [`GpuError::Plane`] if one of the buffers does not hold as many cells as the plane has places.
+pub fn stencil2d<T: Pod>(
+    gpu: &Gpu,
+    shader: &str,
+    plane: Plane,
+    from: &Buffer<T>,
+    to: &Buffer<T>,
+    more: &[Binding<'_>],
+) -> Result<(), GpuError> {
+    plane.check("from", from.len())?;
+    plane.check("to", to.len())?;
+    over_plane(gpu, shader, plane, &[from.at(1), to.at(2)], more)
+}
+
+/// Workgroups along x and y that cover the plane, its size at binding 0.
+fn over_plane(
+    gpu: &Gpu,
+    shader: &str,
+    plane: Plane,
+    own: &[Binding<'_>],
+    more: &[Binding<'_>],
+) -> Result<(), GpuError> {
+    let sides = [plane.width(), plane.height()];
+    let size = gpu.buffer_from(&[sides])?;
+    let [x, y] = sides.map(|side| side.div_ceil(SIDE));
+    gpu.dispatch(shader, [x, y, 1], &[&[size.at(0)], own, more].concat())
 }
 
 /// Workgroups along x for so many items; the host refuses more than it allows.

@@ -4,4 +4,5 @@
 mod gpu;
 mod host;
 mod numbers;
+mod planes;
 mod shapes;

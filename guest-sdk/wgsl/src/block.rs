@@ -15,10 +15,12 @@ pub struct Block {
 pub const BLOCKS: &[Block] = &[
     Block { name: "fixed", text: include_str!("../fixed.wgsl") },
     Block { name: "map", text: include_str!("../map.wgsl") },
+    Block { name: "map2d", text: include_str!("../map2d.wgsl") },
     Block { name: "random", text: include_str!("../random.wgsl") },
     Block { name: "reduce", text: include_str!("../reduce.wgsl") },
     Block { name: "scan", text: include_str!("../scan.wgsl") },
     Block { name: "stencil", text: include_str!("../stencil.wgsl") },
+    Block { name: "stencil2d", text: include_str!("../stencil2d.wgsl") },
     Block { name: "wide", text: include_str!("../wide.wgsl") },
 ];
 

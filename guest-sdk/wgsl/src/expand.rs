@@ -287,6 +287,7 @@ mod tests {
         check("// p2c2r: use fixed\n\nfn fixed_abs(a: i32) -> i32 { return a; }", 3, "give yours another name");
         check("// p2c2r: use map\nalias Item = u32;", 1, "needs \"map_item\"");
         check("// p2c2r: use map\nalias Item = u32;", 1, "fn map_item(at: u32, item: Item) -> Item");
+        check("// p2c2r: use map2d\nalias Item = u32;\nfn map_item() {}", 1, "needs \"map2d_item\"");
         let both = "alias Item = u32;\nfn map_item() {}\nfn reduce_pair() {}\nfn reduce_none() {}\n";
         check(&format!("{both}// p2c2r: use map\n// p2c2r: use reduce"), 6, "both declare main");
         check("// p2c2r: use stencil\nalias Cell = u32;\nfn stencil_cell() {}\nfn main() {}", 4, "block \"stencil\"");

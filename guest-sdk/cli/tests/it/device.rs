@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use p2c2r_runtime::gpu::{Gpu, GpuAttempt, GpuLoadError, GpuOpenError, GpuOptions, GpuSession, OK, check_shaders};
+use p2c2r_runtime::gpu::{
+    Gpu, GpuAttempt, GpuLoadError, GpuOpenError, GpuOptions, GpuSession, OK, ReferenceSession, Shaders, check_shaders,
+};
 use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, VerifiedModule, attach, sign_module, verify_module};
 
 /// The machine's adapter, or `None` after printing SKIPPED. One that is there and does not open is a failure, and with
@@ -44,9 +46,20 @@ pub(crate) fn session(gpu: &Gpu, wgsl: &str) -> Box<dyn GpuAttempt> {
     let module = exact(wgsl);
     let shaders = gpu.prepare(&module).unwrap_or_else(|error| panic!("{error}\n{wgsl}"));
     let limits = module.manifest().gpu.unwrap();
-    // Generous: software adapters share two cores with everything else.
-    let until = Instant::now() + Duration::from_secs(120);
-    Box::new(GpuSession::new(gpu, &shaders, &limits, until).unwrap())
+    Box::new(GpuSession::new(gpu, &shaders, &limits, deadline()).unwrap())
+}
+
+/// The same on the CPU.
+pub(crate) fn reference(wgsl: &str) -> Box<dyn GpuAttempt> {
+    let module = exact(wgsl);
+    let shaders = Shaders::of(&module).unwrap_or_else(|error| panic!("{error}\n{wgsl}"));
+    let limits = module.manifest().gpu.unwrap();
+    Box::new(ReferenceSession::new(&shaders, &limits, deadline()).unwrap())
+}
+
+/// Generous: software adapters share two cores with everything else.
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(120)
 }
 
 /// One dispatch: what the bound buffers hold after it, by binding.

@@ -272,6 +272,14 @@ fn grids() {
             2,
             &[("params.width > 4096u", "params.height > 4096u"), ("id.y * params.width", "id.y * params.height")],
         ),
+        // The widest one, as in the skeletons over planes.
+        (
+            "let width = min(params.width, 8192u);
+             if id.x < width && id.y < params.height { let at = id.y * width + id.x; out[at] = out[at] * 3u + words[id.x]; }"
+                .to_owned(),
+            2,
+            &[("8192u", "8193u"), ("id.x < width", "id.x < params.width")],
+        ),
         // A width that some invocation may see changed.
         (
             "var width = 64u; if id.x >= width { return; } out[id.y * width + id.x] = 1u;".to_owned(),
