@@ -331,6 +331,23 @@ mod tests {
         assert!(renewed());
     }
 
+    /// A folder with as many unused ones in it as opening a cache looks at, and one with one more, which waits for the next time.
+    #[test]
+    fn folders_past_the_bound_wait() {
+        let digits = Digest::from_bytes([0; 32]).short().len();
+        let later = SystemTime::now() + CACHE_IDLE + Duration::from_secs(3600);
+        for (count, left) in [(CACHE_FOLDERS, 0), (CACHE_FOLDERS + 1, 1)] {
+            let dir = tempfile::tempdir().unwrap();
+            for number in 0..count {
+                fs::create_dir(dir.path().join(format!("{number:0digits$x}"))).unwrap();
+            }
+            for left in [left, 0] {
+                remove_unused(dir.path(), &dir.path().join("own"), later);
+                assert_eq!(fs::read_dir(dir.path()).unwrap().count(), left, "of {count}");
+            }
+        }
+    }
+
     #[test]
     fn everybodys_bounds_are_those_of_the_limits() {
         let dir = tempfile::tempdir().unwrap();
