@@ -135,6 +135,33 @@ fn packages_never_reach_what_they_must_not() {
     }
 }
 
+/// Packages and their features, one a line, as cargo builds them for this machine.
+fn built(arguments: &[&str]) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--no-dedupe", "--prefix=none", "--format={p} with {f}"])
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    String::from_utf8(tree.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Or `run_network.sh` after `run_tests.sh` would build the sandbox and the network once more. What only tests ask for is switched on
+/// for the whole workspace then.
+#[test]
+fn tests_switch_on_no_feature_that_programs_are_built_without() {
+    let programs = ["p2c2r", "p2c2r-coordinator", "p2c2r-example-network", "p2c2r-jail", "p2c2r-peer"];
+    let alone = built(&[&["--edges=normal,build"][..], &programs.map(|name| ["--package", name]).concat()].concat());
+    let name = |line: &str| line.split(" with ").next().unwrap_or_default().to_owned();
+    let used: BTreeSet<String> = alone.iter().map(|line| name(line)).collect();
+    let with_tests = built(&["--workspace", "--edges=normal,build,dev"]);
+    for line in built(&["--workspace", "--edges=normal,build"]).iter().filter(|line| used.contains(&name(line))) {
+        let instead: Vec<&String> = with_tests.iter().filter(|other| name(other) == name(line)).collect();
+        assert!(instead.contains(&line), "{line}; where tests are built, {instead:?}");
+    }
+}
+
 #[test]
 fn a_chain_shows_the_way() {
     let uses = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
