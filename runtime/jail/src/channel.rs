@@ -120,10 +120,10 @@ impl Channel {
     }
 }
 
-/// Whether the other side of a line is gone, or speaks although it is not its turn.
+/// Whether the other side of a line is gone; what it said before may still be there.
 pub(crate) fn is_over(line: BorrowedFd<'_>) -> bool {
-    let mut polled = [PollFd::new(&line, PollFlags::IN)];
-    // Interrupted: the next look tells.
+    // Nothing is asked for: that it hung up is told unasked. Interrupted: the next look tells.
+    let mut polled = [PollFd::new(&line, PollFlags::empty())];
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
@@ -199,5 +199,16 @@ mod tests {
         one.send(&255u8, &[]).unwrap();
         assert!(matches!(other.receive::<String>(), Err(ReceiveError::Garbled(_))));
         assert!(!other.wait(Duration::ZERO).unwrap());
+    }
+
+    #[test]
+    fn a_line_is_over_when_its_other_end_is_closed_and_not_when_that_speaks() {
+        let (mut one, other) = Channel::pair().unwrap();
+        assert!(!is_over(other.as_fd()));
+        one.send(&1u8, &[]).unwrap();
+        assert!(!is_over(other.as_fd()));
+        drop(one);
+        assert!(is_over(other.as_fd()));
+        assert_eq!(Channel::new(other).receive::<u8>().unwrap().message, 1);
     }
 }

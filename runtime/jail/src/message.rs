@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use p2c2r_runtime::gpu::{GpuFault, GpuStop};
+use p2c2r_runtime::gpu::{GpuFault, GpuStop, Interface};
 use p2c2r_runtime::{Execution, GpuInfo, HostFault, LogLevel, LogLine};
 use p2c2r_signing::{BlobId, Digest, Outcome, PublicKey, TraceRoot};
 use serde::{Deserialize, Serialize};
@@ -138,15 +138,16 @@ pub(crate) enum Refusal {
     Device(String),
 }
 
-/// From an execute worker to the GPU worker, on the line of one attempt: one call of the guest. Bytes written are in the
-/// window.
+/// From an execute worker to the GPU worker, on the line of one attempt: one call of the guest. `Read`, `Trace` and a `Write` from the
+/// window are answered; the others are not, as their status is known before ([`p2c2r_runtime::gpu::Statuses`]).
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum GpuCall<'a> {
     Create(i64),
     Write {
         handle: i32,
         offset: i64,
-        bytes: u64,
+        #[serde(borrow)]
+        bytes: Payload<'a>,
     },
     Read {
         handle: i32,
@@ -163,14 +164,17 @@ pub(crate) enum GpuCall<'a> {
     Trace,
 }
 
-/// And back: bytes read are in the window.
+/// And back. The first says what dispatches must give the shaders, before any call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum GpuReply {
-    Status(i32),
+    /// The bytes were written, or are in the window.
+    Done,
     Trace(Digest),
     /// A shader ran out of its loop budget.
     Trapped,
+    /// Of this call, or of one before it that is not answered.
     Fault(GpuTrouble),
+    Interfaces(Vec<Interface>),
 }
 
 /// [`GpuFault`] on the wire.

@@ -35,6 +35,7 @@ mod uniform;
 use std::sync::Arc;
 
 use naga::Module;
+use serde::{Deserialize, Serialize};
 
 pub use reference::Reference;
 pub use refusal::{Finding, Place};
@@ -52,7 +53,7 @@ pub enum Class {
 }
 
 /// What a dispatch must be like for a shader to be [`Class::Exact`] in it: past it, invocations would meet at one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grid {
     /// `None` for any.
     axes: Option<usize>,

@@ -4,9 +4,8 @@ use p2c2r_abi::status;
 use p2c2r_signing::manifest;
 
 use super::handle::Table;
+use super::interface::Interface;
 use super::limits::{BUFFER_BYTES, BUFFERS, WORKGROUPS_PER_DIMENSION};
-use super::pipeline::Shaders;
-use super::shader::Shader;
 
 const TRACE_DOMAIN: &str = "P2C2R 2026-11-23 gpu buffers v1";
 
@@ -96,14 +95,17 @@ impl<B> Ledger<B> {
     }
 
     /// Counts a dispatch that may run, or says which status refuses it.
-    pub(super) fn admit(
+    pub(super) fn admit<'s>(
         &mut self,
-        shaders: &Shaders,
+        shaders: impl IntoIterator<Item = &'s Interface>,
         name: &[u8],
         groups: [u32; 3],
         bindings: &[(u32, i32)],
     ) -> Result<Admitted, i32> {
-        let Some((index, shader)) = shaders.find(name) else { return Err(status::NO_SHADER) };
+        let mut known = shaders.into_iter().enumerate();
+        let Some((index, shader)) = known.find(|(_, shader)| shader.name.as_bytes() == name) else {
+            return Err(status::NO_SHADER);
+        };
         let total = groups
             .iter()
             .try_fold(1u64, |n, g| (*g <= WORKGROUPS_PER_DIMENSION).then(|| n.saturating_mul(u64::from(*g))));
@@ -111,7 +113,7 @@ impl<B> Ledger<B> {
             return Err(status::LIMIT);
         }
         let bound = self.bind(shader, bindings)?;
-        if !shader.grid().holds(groups) {
+        if !shader.grid.holds(groups) {
             return Err(status::INVALID);
         }
         self.dispatches += 1;
@@ -124,11 +126,11 @@ impl<B> Ledger<B> {
     }
 
     /// Resolves `given` against what `shader` declares.
-    fn bind(&self, shader: &Shader, given: &[(u32, i32)]) -> Result<Vec<(u32, i32)>, i32> {
+    fn bind(&self, shader: &Interface, given: &[(u32, i32)]) -> Result<Vec<(u32, i32)>, i32> {
         if given.iter().any(|(_, handle)| self.buffers.find(*handle).is_none()) {
             return Err(status::HANDLE);
         }
-        let declared = shader.bindings();
+        let declared = &shader.bindings;
         if given.len() != declared.len() {
             return Err(status::INVALID);
         }

@@ -5,6 +5,7 @@
 //! - [`Shaders`] are the shaders of one verified module, checked and compiled.
 //! - [`GpuAttempt`] is what an attempt may do: buffers and dispatches. [`GpuSession`] is one in this process, with its
 //!   buffers, its ledger, its deadline. Nothing survives it. [`ReferenceSession`] is one on the CPU, for exact shaders.
+//!   [`Statuses`] are what a guest is told meanwhile, if that is another process.
 //!
 //! Two kinds of failure never mix. What follows from the task alone (a wrong handle, a limit of the manifest) is a
 //! [`p2c2r_abi::status`] that the guest sees and every peer returns alike. What depends on the machine is a
@@ -24,6 +25,7 @@ mod attempt;
 mod device;
 mod fault;
 mod handle;
+mod interface;
 mod ledger;
 pub mod limits;
 mod pipeline;
@@ -35,15 +37,18 @@ mod shader;
 mod slice;
 #[cfg(test)]
 mod sliced;
+mod statuses;
 mod until;
 
 pub use adapter::{Gpu, GpuInfo, GpuOptions};
 pub use attempt::GpuAttempt;
 pub use fault::{GpuFault, GpuLoadError, GpuOpenError, GpuStop};
+pub use interface::Interface;
 pub use pipeline::{Shaders, check_shaders};
 pub use reference::ReferenceSession;
 pub use session::GpuSession;
 pub use shader::lint;
+pub use statuses::Statuses;
 pub use until::Until;
 
 pub use p2c2r_shader::{Class, Finding};

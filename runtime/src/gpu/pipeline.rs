@@ -7,6 +7,7 @@ use p2c2r_signing::VerifiedModule;
 use super::adapter::Gpu;
 use super::device::Device;
 use super::fault::{GpuFault, GpuLoadError};
+use super::interface::Interface;
 use super::limits::{SHADERS, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING};
 use super::shader::Shader;
 use super::slice::Pace;
@@ -67,8 +68,9 @@ impl Shaders {
         self.shaders.is_empty()
     }
 
-    pub(super) fn find(&self, name: &[u8]) -> Option<(usize, &Shader)> {
-        self.shaders.iter().enumerate().find(|(_, shader)| shader.name().as_bytes() == name)
+    /// What dispatches must give them, in their order.
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+        self.shaders.iter().map(Shader::interface)
     }
 
     /// The name of a shader that needs an adapter, if there is one.
@@ -134,7 +136,7 @@ impl Pipeline {
             });
             let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
             let mut entries: Vec<_> =
-                shader.bindings().iter().map(|b| buffer(b.index, storage(!b.writable), b.min_bytes)).collect();
+                shader.interface().bindings.iter().map(|b| buffer(b.index, storage(!b.writable), b.min_bytes)).collect();
             if shader.has_trap() {
                 entries.push(buffer(TRAP_BINDING, storage(false), 4));
             }

@@ -129,7 +129,7 @@ impl GpuAttempt for ReferenceSession {
 
     fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
         self.until.check()?;
-        let admitted = match self.ledger.admit(&self.shaders, name, groups, bindings) {
+        let admitted = match self.ledger.admit(self.shaders.interfaces(), name, groups, bindings) {
             Ok(admitted) => admitted,
             Err(status) => return Ok(status),
         };

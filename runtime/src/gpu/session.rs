@@ -10,6 +10,7 @@ use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
 use super::device::{Device, Source, Staging, Submitted, Work};
 use super::fault::{GpuFault, GpuStop};
+use super::interface::Interface;
 use super::ledger::{Ledger, Trace};
 use super::limits::{
     BIND_GROUPS, COPY_BYTES, GRACE, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING, TRAP_GOING, UNSETTLED_BYTES,
@@ -91,6 +92,12 @@ impl GpuSession {
             trap: None,
             trapped: false,
         })
+    }
+
+    /// What dispatches must give the shaders.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<Interface> {
+        self.shaders.interfaces().cloned().collect()
     }
 
     /// The status that an access of `len` bytes at `offset` gets before a byte is copied, if it is refused.
@@ -297,7 +304,7 @@ impl GpuAttempt for GpuSession {
 
     fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let admitted = match self.ledger.admit(&self.shaders, name, groups, bindings) {
+        let admitted = match self.ledger.admit(self.shaders.interfaces(), name, groups, bindings) {
             Ok(admitted) => admitted,
             Err(status) => return Ok(status),
         };

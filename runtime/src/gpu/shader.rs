@@ -8,6 +8,7 @@ use p2c2r_signing::ResultClass;
 
 use super::device::contained;
 use super::fault::GpuLoadError;
+use super::interface::{Binding, Interface};
 use super::limits::{
     BINDING_INDEX, BINDINGS, INVOCATIONS_PER_WORKGROUP, LOCAL_BYTES, WORKGROUP_BYTES, WORKGROUP_SIZE_Z,
 };
@@ -17,24 +18,13 @@ const ENTRY: &str = "main";
 
 /// A shader that passed every check, with what a dispatch must give it.
 pub(super) struct Shader {
-    name: String,
+    interface: Interface,
     module: naga::Module,
-    bindings: Vec<Binding>,
     has_trap: bool,
     has_place: bool,
     asks_total: bool,
-    grid: Grid,
     /// If its kernel claims to be exact.
     reference: Option<Arc<Reference>>,
-}
-
-/// One storage buffer of a shader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Binding {
-    pub(super) index: u32,
-    pub(super) writable: bool,
-    /// Smallest buffer that fits the declared type, a runtime-sized array counted as one element.
-    pub(super) min_bytes: u64,
 }
 
 /// What is wrong and where.
@@ -53,13 +43,12 @@ impl Shader {
             return Err(GpuLoadError::Inexact { shader: name.to_owned(), findings: analysed.findings().to_vec() });
         }
         let sliced = analysed.rewritten().sliced().map_err(refused)?;
+        let grid = if exact { analysed.grid() } else { Grid::ANY };
         Ok(Self {
-            name: name.to_owned(),
-            bindings,
+            interface: Interface { name: name.to_owned(), bindings, grid },
             has_trap: analysed.rewritten().has_trap(),
             has_place: sliced.has_place(),
             asks_total: sliced.asks_total(),
-            grid: if exact { analysed.grid() } else { Grid::ANY },
             reference: analysed.reference().filter(|_| exact).cloned(),
             module: sliced.into_module(),
         })
@@ -69,30 +58,21 @@ impl Shader {
     pub(super) fn own(name: &str, wgsl: &str) -> Result<Self, GpuLoadError> {
         let (analysed, bindings) = analyse(wgsl).map_err(|finding| refused(name, finding))?;
         let module = analysed.module().clone();
-        Ok(Self {
-            name: name.to_owned(),
-            module,
-            bindings,
-            has_trap: false,
-            has_place: false,
-            asks_total: false,
-            grid: Grid::ANY,
-            reference: None,
-        })
+        let interface = Interface { name: name.to_owned(), bindings, grid: Grid::ANY };
+        Ok(Self { interface, module, has_trap: false, has_place: false, asks_total: false, reference: None })
+    }
+
+    pub(super) const fn interface(&self) -> &Interface {
+        &self.interface
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.interface.name
     }
 
     /// The module a driver may see.
     pub(super) const fn module(&self) -> &naga::Module {
         &self.module
-    }
-
-    /// Its buffers in ascending order of index, without the trap word.
-    pub(super) fn bindings(&self) -> &[Binding] {
-        &self.bindings
     }
 
     /// Whether it sets a word at [`super::limits::TRAP_BINDING`].
@@ -113,11 +93,6 @@ impl Shader {
     /// What runs in place of an adapter.
     pub(super) fn reference(&self) -> Option<&Reference> {
         self.reference.as_deref()
-    }
-
-    /// Over which workgroups it may be dispatched.
-    pub(super) const fn grid(&self) -> Grid {
-        self.grid
     }
 }
 
@@ -293,7 +268,7 @@ mod tests {
         .expect("a plain shader");
         let want =
             [Binding { index: 1, writable: true, min_bytes: 4 }, Binding { index: 3, writable: false, min_bytes: 32 }];
-        assert_eq!(shader.bindings(), want);
+        assert_eq!(shader.interface().bindings, want);
     }
 
     #[test]

@@ -149,7 +149,8 @@ impl Bench<'_> {
         let (Some(line), Some(window)) = (descriptors.next(), descriptors.next()) else {
             return Err(WorkerError::Order("no line to the gpu"));
         };
-        let gpu = RemoteGpu::new(Channel::new(line), Window::from_parts(window, window_bytes));
+        let limits = self.kernel.manifest().gpu.ok_or(WorkerError::Order("no gpu in the manifest"))?;
+        let gpu = RemoteGpu::new(Channel::new(line), Window::from_parts(window, window_bytes), limits);
         Ok(self.sandbox.run_with_gpu(&self.kernel, attempt, Box::new(gpu)))
     }
 

@@ -15,7 +15,7 @@ use crate::channel::{Channel, ReceiveError, Received, is_over};
 use crate::confine;
 use crate::limits::{GPU_KERNELS, GPU_PAUSE};
 use crate::memory::Window;
-use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Refusal, Report};
+use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Payload, Refusal, Report};
 
 /// Kernels whose shaders are compiled, most recently used last.
 #[derive(Default)]
@@ -82,7 +82,7 @@ fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, end
     let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
     let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
     let watched = seat.line.try_clone().map_err(|error| device(&error))?;
-    // While a call is answered the line is silent, unless its other end was killed.
+    // Whoever waits for the attempt no longer kills its worker.
     let until = Until::deadline_or(ends, move || is_over(watched.as_fd()));
     let session = GpuSession::new(gpu, shaders, &limits, until).map_err(|fault| device(&fault))?;
     let thread = std::thread::Builder::new().name("p2c2r-gpu-attempt".to_owned());
@@ -91,56 +91,71 @@ fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, end
 
 fn serve_attempt(mut session: GpuSession, Seat { line, window, lease }: Seat) {
     let mut line = Channel::new(line);
-    // A dispatch goes along with the read that follows it, if that comes at once.
-    while let Ok(next) = line.wait(GPU_PAUSE) {
-        let flushed = if next { Ok(()) } else { session.flush() };
-        let Ok(reply) = answer(&mut session, &mut line, &window, flushed) else { break };
-        if line.send(&reply, &[]).is_err() || matches!(reply, GpuReply::Fault(_)) {
-            break;
-        }
-    }
+    // The guest that cannot be told is gone.
+    let _ = serve_calls(&mut session, &mut line, &window);
     drop(session);
     // Only now: with it the supervisor counts the device as free.
     drop(lease);
 }
 
-/// Does what the next call says, unless what came before it failed.
-fn answer(
-    session: &mut GpuSession,
-    line: &mut Channel,
-    window: &Window,
-    before: Result<(), GpuFault>,
-) -> Result<GpuReply, ReceiveError> {
-    let call = line.receive::<GpuCall<'_>>()?.message;
-    if let Err(fault) = before {
-        return Ok(GpuReply::Fault(fault.into()));
-    }
-    let status = match call {
-        GpuCall::Create(bytes) => session.buf_create(bytes).map_err(GpuStop::from),
-        GpuCall::Write { handle, offset, bytes } => write(session, window, handle, offset, bytes),
-        GpuCall::Read { handle, offset, bytes } => read(session, window, handle, offset, bytes),
-        GpuCall::Drop(handle) => session.buf_drop(handle).map_err(GpuStop::from),
-        GpuCall::Dispatch { name, groups, bindings } => {
-            session.dispatch(name, groups, &bindings).map_err(GpuStop::from)
+fn serve_calls(session: &mut GpuSession, line: &mut Channel, window: &Window) -> Result<(), ReceiveError> {
+    line.send(&GpuReply::Interfaces(session.interfaces()), &[])?;
+    // Of a call that is not answered: told with the next that is, and nothing is done until then.
+    let mut fault = None;
+    loop {
+        // A dispatch goes along with the read that follows it, if that comes at once.
+        if !line.wait(GPU_PAUSE)? && fault.is_none() {
+            fault = session.flush().err();
         }
-        GpuCall::Trace => return Ok(session.trace().map_or_else(GpuReply::from, GpuReply::Trace)),
-    };
-    Ok(status.map_or_else(GpuReply::from, GpuReply::Status))
+        let call = line.receive::<GpuCall<'_>>()?.message;
+        let answered = match &call {
+            GpuCall::Create(_) | GpuCall::Drop(_) | GpuCall::Dispatch { .. } => false,
+            GpuCall::Write { bytes, .. } => matches!(bytes, Payload::Window(_)),
+            GpuCall::Read { .. } | GpuCall::Trace => true,
+        };
+        let done = match fault.take() {
+            Some(fault) => Err(GpuStop::Fault(fault)),
+            None => obey(session, call, window),
+        };
+        match done {
+            Err(GpuStop::Fault(earlier)) if !answered => fault = Some(earlier),
+            reply if answered => {
+                let reply = reply.unwrap_or_else(GpuReply::from);
+                line.send(&reply, &[])?;
+                if matches!(reply, GpuReply::Fault(_)) {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
-fn write(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuStop> {
-    pieces(session, (handle, offset, bytes), |session, at, piece| {
-        window.read(at, piece).map_err(shared_memory)?;
-        Ok(session.buf_write(handle, offset.saturating_add_unsigned(at), piece)?)
-    })
-}
-
-fn read(session: &mut GpuSession, window: &Window, handle: i32, offset: i64, bytes: u64) -> Result<i32, GpuStop> {
-    pieces(session, (handle, offset, bytes), |session, at, piece| {
-        let status = session.buf_read(handle, offset.saturating_add_unsigned(at), piece)?;
-        window.write(at, piece).map_err(shared_memory)?;
-        Ok(status)
-    })
+/// Does what a call says. The guest was told that it may be done, or is not told until it is.
+fn obey(session: &mut GpuSession, call: GpuCall<'_>, window: &Window) -> Result<GpuReply, GpuStop> {
+    match call {
+        GpuCall::Create(bytes) => match session.buf_create(bytes)? {
+            handle if handle > OK => Ok(GpuReply::Done),
+            refused => Err(disagree(refused)),
+        },
+        GpuCall::Write { handle, offset, bytes: Payload::Inline(bytes) } => {
+            done(session.buf_write(handle, offset, bytes)?)
+        }
+        GpuCall::Write { handle, offset, bytes: Payload::Window(bytes) } => {
+            pieces(session, (handle, offset, bytes), |session, at, piece| {
+                window.read(at, piece).map_err(shared_memory)?;
+                Ok(session.buf_write(handle, offset.saturating_add_unsigned(at), piece)?)
+            })
+        }
+        GpuCall::Read { handle, offset, bytes } => pieces(session, (handle, offset, bytes), |session, at, piece| {
+            let status = session.buf_read(handle, offset.saturating_add_unsigned(at), piece)?;
+            window.write(at, piece).map_err(shared_memory)?;
+            Ok(status)
+        }),
+        GpuCall::Drop(handle) => done(session.buf_drop(handle)?),
+        GpuCall::Dispatch { name, groups, bindings } => done(session.dispatch(name, groups, &bindings)?),
+        GpuCall::Trace => session.trace().map(GpuReply::Trace),
+    }
 }
 
 /// Copies piece by piece, once the whole is known to be in range: what a guest names is not what this process allocates.
@@ -148,22 +163,25 @@ fn pieces(
     session: &mut GpuSession,
     (handle, offset, bytes): (i32, i64, u64),
     mut copy: impl FnMut(&mut GpuSession, u64, &mut [u8]) -> Result<i32, GpuStop>,
-) -> Result<i32, GpuStop> {
-    let refused = session.refuses(handle, offset, bytes);
-    if refused.is_some() || bytes == 0 {
-        // Device and deadline are looked at first, as for any other access.
-        let status = session.buf_write(handle, offset, &[])?;
-        return Ok(refused.unwrap_or(status));
+) -> Result<GpuReply, GpuStop> {
+    if let Some(refused) = session.refuses(handle, offset, bytes) {
+        return Err(disagree(refused));
     }
     let most = COPY_BYTES as u64;
     let mut piece = vec![0; bytes.min(most) as usize];
     for at in (0..bytes).step_by(COPY_BYTES) {
-        let status = copy(session, at, &mut piece[..(bytes - at).min(most) as usize])?;
-        if status != OK {
-            return Ok(status);
-        }
+        done(copy(session, at, &mut piece[..(bytes - at).min(most) as usize])?)?;
     }
-    Ok(OK)
+    Ok(GpuReply::Done)
+}
+
+fn done(status: i32) -> Result<GpuReply, GpuStop> {
+    if status == OK { Ok(GpuReply::Done) } else { Err(disagree(status)) }
+}
+
+/// Both go by the same rules, so one of them is not what it should be.
+fn disagree(status: i32) -> GpuStop {
+    GpuFault::Refused(format!("a call that the guest was told to be in order has status {status}")).into()
 }
 
 fn shared_memory(error: std::io::Error) -> GpuFault {

@@ -146,6 +146,55 @@ fn a_shader_that_never_ends_is_the_same_vote_in_both() {
     }
 }
 
+/// Writes a number, adds it to a sum, and drops the buffer it was in, for each number below its input; reads once, at the end.
+const SUM: &str = r#"(module
+    (import "p2c2r_v1" "input_read" (func $input_read (param i32 i32 i32) (result i32)))
+    (import "p2c2r_v1" "output_write" (func $output_write (param i32 i32) (result i32)))
+    (import "p2c2r_v1" "buf_create" (func $create (param i64) (result i32)))
+    (import "p2c2r_v1" "buf_write" (func $write (param i32 i64 i32 i32) (result i32)))
+    (import "p2c2r_v1" "buf_read" (func $read (param i32 i64 i32 i32) (result i32)))
+    (import "p2c2r_v1" "buf_drop" (func $drop (param i32) (result i32)))
+    (import "p2c2r_v1" "dispatch" (func $dispatch (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "sum")
+    (func (export "p2c2r_main") (result i32) (local $n i32)
+        (drop (call $input_read (i32.const 0) (i32.const 16) (i32.const 4)))
+        (i32.store (i32.const 36) (call $create (i64.const 4)))
+        (i32.store (i32.const 40) (i32.const 1))
+        (loop $next
+            ;; As much as goes along with a call, the number first.
+            (i32.store (i32.const 1024) (local.get $n))
+            (i32.store (i32.const 44) (call $create (i64.const 16384)))
+            (if (i32.or (call $write (i32.load (i32.const 44)) (i64.const 0) (i32.const 1024) (i32.const 16384))
+                    (i32.or (call $dispatch (i32.const 0) (i32.const 3) (i32.const 1) (i32.const 1) (i32.const 1)
+                            (i32.const 32) (i32.const 2))
+                        (call $drop (i32.load (i32.const 44)))))
+                (then unreachable))
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br_if $next (i32.lt_u (local.get $n) (i32.load (i32.const 16)))))
+        (if (call $read (i32.load (i32.const 36)) (i64.const 0) (i32.const 16) (i32.const 4)) (then unreachable))
+        (drop (call $output_write (i32.const 16) (i32.const 4)))
+        (i32.const 0)))"#;
+
+/// More calls than the line holds, and none is waited for: they are done in their order all the same.
+#[test]
+fn calls_that_nobody_waits_for_are_all_done_in_order() {
+    let Some((jail, _alone)) = alone() else { return };
+    let shader = "@group(0) @binding(0) var<storage, read_write> sum: array<u32>;
+        @group(0) @binding(1) var<storage, read> number: array<u32>;
+        @compute @workgroup_size(1) fn main() { sum[0] = sum[0] * 31u + number[0]; }";
+    let gpu = Gpu { buffers: 2, buffer_bytes: 16_388, dispatches: 100, workgroups: 1, cpu_path: false };
+    let manifest = Manifest { gpu: Some(gpu), result_class: ResultClass::Device, ..manifest() };
+    let kernel = jail.load(&with_shaders(SUM, &manifest, &[("sum".to_owned(), shader.to_owned())])).unwrap();
+    let numbers = 100u32;
+    let attempt =
+        Attempt { path: PathKind::Gpu, deadline: PATIENCE, ..Attempt::new(numbers.to_le_bytes().to_vec()) };
+    let execution = run(jail, &kernel, &attempt).unwrap();
+    let want = (0..numbers).fold(0u32, |sum, number| sum.wrapping_mul(31).wrapping_add(number));
+    assert_eq!(execution.outcome, Outcome::Output, "{:?}", execution.log);
+    assert_eq!(execution.output, want.to_le_bytes());
+}
+
 #[test]
 fn a_gpu_worker_that_dies_is_replaced() {
     let Some((jail, _alone)) = alone() else { return };
