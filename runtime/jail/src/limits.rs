@@ -53,6 +53,10 @@ pub const GPU_KERNELS: usize = 32;
 /// one that does not wait for its dispatch loses no more than this.
 pub const GPU_PAUSE: Duration = Duration::from_micros(100);
 
+/// How often a GPU worker at work looks whether the guest is still there. It is asked in every call, and to look takes a system
+/// call.
+pub const LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// Time a GPU worker has to compile the shaders of a kernel, and to open a session: with a fresh device it compiles them first.
 /// The raytrace kernel's take lavapipe under a second.
 pub const GPU_COMPILE: Duration = Duration::from_secs(10);

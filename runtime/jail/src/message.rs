@@ -166,8 +166,8 @@ pub(crate) enum GpuCall<'a> {
 
 /// And back. The first says what dispatches must give the shaders, before any call.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum GpuReply {
-    /// The bytes were written, or are in the window.
+pub(crate) enum GpuReply<'a> {
+    /// It is written.
     Done,
     Trace(Digest),
     /// A shader ran out of its loop budget.
@@ -175,6 +175,8 @@ pub(crate) enum GpuReply {
     /// Of this call, or of one before it that is not answered.
     Fault(GpuTrouble),
     Interfaces(Vec<Interface>),
+    #[serde(borrow)]
+    Read(Payload<'a>),
 }
 
 /// [`GpuFault`] on the wire.
@@ -264,7 +266,7 @@ impl From<GpuFault> for GpuTrouble {
     }
 }
 
-impl From<GpuStop> for GpuReply {
+impl From<GpuStop> for GpuReply<'_> {
     fn from(stop: GpuStop) -> Self {
         match stop {
             GpuStop::Fault(fault) => Self::Fault(fault.into()),

@@ -41,7 +41,7 @@ pub use reference::Reference;
 pub use refusal::{Finding, Place};
 
 /// Raised with every change that gives a shader another class or other results: it is part of a peer's engine id.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;
 
 /// Where the results of a shader compare bit for bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

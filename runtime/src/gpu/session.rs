@@ -111,6 +111,12 @@ impl GpuSession {
         self.until.check()
     }
 
+    /// Whether [`Self::flush`] has something to do.
+    #[must_use]
+    pub const fn is_holding_back(&self) -> bool {
+        self.queued.is_some()
+    }
+
     /// Submits what the last dispatch has left to be. Without it that goes with the next read, or before whatever comes next.
     ///
     /// # Errors

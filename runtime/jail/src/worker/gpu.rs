@@ -2,6 +2,7 @@
 //! their own, each on a thread; the supervisor only has sessions opened.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use p2c2r_runtime::engine_id;
@@ -13,7 +14,7 @@ use p2c2r_signing::{ModuleId, VerifiedModule};
 use super::{WorkerError, reason, verified};
 use crate::channel::{Channel, ReceiveError, Received, is_over};
 use crate::confine;
-use crate::limits::{GPU_KERNELS, GPU_PAUSE};
+use crate::limits::{GPU_KERNELS, GPU_PAUSE, INLINE_BYTES, LOOK_EVERY};
 use crate::memory::Window;
 use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Payload, Refusal, Report};
 
@@ -82,8 +83,16 @@ fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, end
     let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
     let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
     let watched = seat.line.try_clone().map_err(|error| device(&error))?;
-    // Whoever waits for the attempt no longer kills its worker.
-    let until = Until::deadline_or(ends, move || is_over(watched.as_fd()));
+    // Who waits for the attempt no longer kills its worker.
+    let looked = Mutex::new(Instant::now());
+    let until = Until::deadline_or(ends, move || {
+        let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked.elapsed() >= LOOK_EVERY;
+        if due {
+            *looked = Instant::now();
+        }
+        due && is_over(watched.as_fd())
+    });
     let session = GpuSession::new(gpu, shaders, &limits, until).map_err(|fault| device(&fault))?;
     let thread = std::thread::Builder::new().name("p2c2r-gpu-attempt".to_owned());
     thread.spawn(move || serve_attempt(session, seat)).map(drop).map_err(|error| device(&error))
@@ -102,10 +111,11 @@ fn serve_calls(session: &mut GpuSession, line: &mut Channel, window: &Window) ->
     line.send(&GpuReply::Interfaces(session.interfaces()), &[])?;
     // Of a call that is not answered: told with the next that is, and nothing is done until then.
     let mut fault = None;
+    let mut buffer = Vec::new();
     loop {
         // A dispatch goes along with the read that follows it, if that comes at once.
-        if !line.wait(GPU_PAUSE)? && fault.is_none() {
-            fault = session.flush().err();
+        if session.is_holding_back() && !line.wait(GPU_PAUSE)? {
+            fault = fault.or(session.flush().err());
         }
         let call = line.receive::<GpuCall<'_>>()?.message;
         let answered = match &call {
@@ -115,7 +125,7 @@ fn serve_calls(session: &mut GpuSession, line: &mut Channel, window: &Window) ->
         };
         let done = match fault.take() {
             Some(fault) => Err(GpuStop::Fault(fault)),
-            None => obey(session, call, window),
+            None => obey(session, call, window, &mut buffer),
         };
         match done {
             Err(GpuStop::Fault(earlier)) if !answered => fault = Some(earlier),
@@ -131,52 +141,67 @@ fn serve_calls(session: &mut GpuSession, line: &mut Channel, window: &Window) ->
     }
 }
 
-/// Does what a call says. The guest was told that it may be done, or is not told until it is.
-fn obey(session: &mut GpuSession, call: GpuCall<'_>, window: &Window) -> Result<GpuReply, GpuStop> {
+/// Does what a call says. The guest was told that it may be done, or is not told until it is. Bytes pass through `buffer`.
+fn obey<'b>(
+    session: &mut GpuSession,
+    call: GpuCall<'_>,
+    window: &Window,
+    buffer: &'b mut Vec<u8>,
+) -> Result<GpuReply<'b>, GpuStop> {
     match call {
         GpuCall::Create(bytes) => match session.buf_create(bytes)? {
-            handle if handle > OK => Ok(GpuReply::Done),
-            refused => Err(disagree(refused)),
+            handle if handle > OK => {}
+            refused => return Err(disagree(refused)),
         },
         GpuCall::Write { handle, offset, bytes: Payload::Inline(bytes) } => {
-            done(session.buf_write(handle, offset, bytes)?)
+            in_order(session.buf_write(handle, offset, bytes)?)?;
         }
         GpuCall::Write { handle, offset, bytes: Payload::Window(bytes) } => {
-            pieces(session, (handle, offset, bytes), |session, at, piece| {
+            pieces(session, (handle, offset, bytes), buffer, |session, at, piece| {
                 window.read(at, piece).map_err(shared_memory)?;
                 Ok(session.buf_write(handle, offset.saturating_add_unsigned(at), piece)?)
-            })
+            })?;
         }
-        GpuCall::Read { handle, offset, bytes } => pieces(session, (handle, offset, bytes), |session, at, piece| {
-            let status = session.buf_read(handle, offset.saturating_add_unsigned(at), piece)?;
-            window.write(at, piece).map_err(shared_memory)?;
-            Ok(status)
-        }),
-        GpuCall::Drop(handle) => done(session.buf_drop(handle)?),
-        GpuCall::Dispatch { name, groups, bindings } => done(session.dispatch(name, groups, &bindings)?),
-        GpuCall::Trace => session.trace().map(GpuReply::Trace),
+        GpuCall::Read { handle, offset, bytes } if bytes <= INLINE_BYTES as u64 => {
+            buffer.resize(bytes as usize, 0);
+            in_order(session.buf_read(handle, offset, buffer)?)?;
+            return Ok(GpuReply::Read(Payload::Inline(buffer)));
+        }
+        GpuCall::Read { handle, offset, bytes } => {
+            pieces(session, (handle, offset, bytes), buffer, |session, at, piece| {
+                let status = session.buf_read(handle, offset.saturating_add_unsigned(at), piece)?;
+                window.write(at, piece).map_err(shared_memory)?;
+                Ok(status)
+            })?;
+            return Ok(GpuReply::Read(Payload::Window(bytes)));
+        }
+        GpuCall::Drop(handle) => in_order(session.buf_drop(handle)?)?,
+        GpuCall::Dispatch { name, groups, bindings } => in_order(session.dispatch(name, groups, &bindings)?)?,
+        GpuCall::Trace => return session.trace().map(GpuReply::Trace),
     }
+    Ok(GpuReply::Done)
 }
 
 /// Copies piece by piece, once the whole is known to be in range: what a guest names is not what this process allocates.
 fn pieces(
     session: &mut GpuSession,
     (handle, offset, bytes): (i32, i64, u64),
+    buffer: &mut Vec<u8>,
     mut copy: impl FnMut(&mut GpuSession, u64, &mut [u8]) -> Result<i32, GpuStop>,
-) -> Result<GpuReply, GpuStop> {
+) -> Result<(), GpuStop> {
     if let Some(refused) = session.refuses(handle, offset, bytes) {
         return Err(disagree(refused));
     }
     let most = COPY_BYTES as u64;
-    let mut piece = vec![0; bytes.min(most) as usize];
+    buffer.resize(bytes.min(most) as usize, 0);
     for at in (0..bytes).step_by(COPY_BYTES) {
-        done(copy(session, at, &mut piece[..(bytes - at).min(most) as usize])?)?;
+        in_order(copy(session, at, &mut buffer[..(bytes - at).min(most) as usize])?)?;
     }
-    Ok(GpuReply::Done)
+    Ok(())
 }
 
-fn done(status: i32) -> Result<GpuReply, GpuStop> {
-    if status == OK { Ok(GpuReply::Done) } else { Err(disagree(status)) }
+fn in_order(status: i32) -> Result<(), GpuStop> {
+    if status == OK { Ok(()) } else { Err(disagree(status)) }
 }
 
 /// Both go by the same rules, so one of them is not what it should be.

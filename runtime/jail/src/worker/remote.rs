@@ -26,7 +26,7 @@ impl RemoteGpu {
 
     fn statuses(&mut self) -> Result<&mut Statuses, GpuFault> {
         if self.statuses.is_none() {
-            match self.hear()? {
+            match hear(&mut self.line)? {
                 GpuReply::Interfaces(interfaces) => self.statuses = Some(Statuses::new(interfaces, self.limits)),
                 other => return Err(out_of_turn(&other)),
             }
@@ -39,16 +39,16 @@ impl RemoteGpu {
         self.line.send(call, &[]).map_err(lost)
     }
 
-    fn ask(&mut self, call: &GpuCall<'_>) -> Result<GpuReply, GpuFault> {
+    fn ask(&mut self, call: &GpuCall<'_>) -> Result<GpuReply<'_>, GpuFault> {
         self.post(call)?;
-        self.hear()
+        hear(&mut self.line)
     }
+}
 
-    fn hear(&mut self) -> Result<GpuReply, GpuFault> {
-        match self.line.receive().map_err(lost)?.message {
-            GpuReply::Fault(fault) => Err(fault.into()),
-            reply => Ok(reply),
-        }
+fn hear(line: &mut Channel) -> Result<GpuReply<'_>, GpuFault> {
+    match line.receive().map_err(lost)?.message {
+        GpuReply::Fault(fault) => Err(fault.into()),
+        reply => Ok(reply),
     }
 }
 
@@ -83,8 +83,11 @@ impl GpuAttempt for RemoteGpu {
         if status != OK || dst.is_empty() {
             return Ok(status);
         }
-        match self.ask(&GpuCall::Read { handle, offset, bytes: dst.len() as u64 })? {
-            GpuReply::Done => self.window.read(0, dst).map_err(shared_memory)?,
+        let bytes = dst.len() as u64;
+        self.post(&GpuCall::Read { handle, offset, bytes })?;
+        match hear(&mut self.line)? {
+            GpuReply::Read(Payload::Inline(read)) if read.len() == dst.len() => dst.copy_from_slice(read),
+            GpuReply::Read(Payload::Window(read)) if read == bytes => self.window.read(0, dst).map_err(shared_memory)?,
             GpuReply::Trapped => {
                 dst.fill(0);
                 return Err(GpuStop::Trap);
@@ -125,7 +128,7 @@ fn lost(why: impl std::fmt::Display) -> GpuFault {
     GpuFault::Lost(format!("gpu worker: {why}"))
 }
 
-fn out_of_turn(reply: &GpuReply) -> GpuFault {
+fn out_of_turn(reply: &GpuReply<'_>) -> GpuFault {
     GpuFault::Refused(format!("the gpu worker said {reply:?} out of turn"))
 }
 
