@@ -1,5 +1,5 @@
-// Loops that a compiler can count, with another way out that is never taken. As it is written: Mesa's compiler, up to 22.3 at
-// least, takes a count from the wrong exit.
+// Loops that a compiler can count, with another way out that is never taken: Mesa's compiler, up to 22.3 at least, takes a count
+// from the wrong exit. Our rewriting gives the loop one more.
 @group(0) @binding(0) var<storage, read> inputs: array<u32, 1>;
 @group(0) @binding(1) var<storage, read_write> words: array<u32>;
 
