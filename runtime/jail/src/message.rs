@@ -138,8 +138,7 @@ pub(crate) enum Refusal {
     Device(String),
 }
 
-/// From an execute worker to the GPU worker, on the line of one attempt: one call of the guest. `Read`, `Trace` and a `Write` from the
-/// window are answered; the others are not, as their status is known before ([`p2c2r_runtime::gpu::Statuses`]).
+/// From an execute worker to the GPU worker, on the line of one attempt: one call of the guest.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum GpuCall<'a> {
     Create(i64),
@@ -162,6 +161,18 @@ pub(crate) enum GpuCall<'a> {
         bindings: Vec<(u32, i32)>,
     },
     Trace,
+}
+
+impl GpuCall<'_> {
+    /// Whether the guest waits for it. What it is told of the other calls is known before ([`p2c2r_runtime::gpu::Statuses`]).
+    pub(crate) const fn is_answered(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Drop(_) | Self::Dispatch { .. } => false,
+            // The window is in use until then.
+            Self::Write { bytes, .. } => matches!(bytes, Payload::Window(_)),
+            Self::Read { .. } | Self::Trace => true,
+        }
+    }
 }
 
 /// And back. The first says what dispatches must give the shaders, before any call.

@@ -136,13 +136,18 @@ impl Pipeline {
                 label: Some(shader.name()),
                 source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(shader.module().clone())),
             };
-            let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+            let checks =
+                wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
             // SAFETY: every loop ends. Those of a kernel's shaders were rewritten to: each has a budget that its rounds use up,
             // or its rounds were counted and paid for before the first. Shaders of our own have no others.
             let module = unsafe { device.create_shader_module_trusted(source, checks) };
             let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-            let mut entries: Vec<_> =
-                shader.interface().bindings.iter().map(|b| buffer(b.index, storage(!b.writable), b.min_bytes)).collect();
+            let mut entries: Vec<_> = shader
+                .interface()
+                .bindings
+                .iter()
+                .map(|b| buffer(b.index, storage(!b.writable), b.min_bytes))
+                .collect();
             if shader.has_trap() {
                 entries.push(buffer(TRAP_BINDING, storage(false), 4));
             }

@@ -114,29 +114,23 @@ fn serve_calls(session: &mut GpuSession, line: &mut Channel, window: &Window) ->
     let mut buffer = Vec::new();
     loop {
         // A dispatch goes along with the read that follows it, if that comes at once.
-        if session.is_holding_back() && !line.wait(GPU_PAUSE)? {
-            fault = fault.or(session.flush().err());
+        if fault.is_none() && session.is_holding_back() && !line.wait(GPU_PAUSE)? {
+            fault = session.flush().err();
         }
         let call = line.receive::<GpuCall<'_>>()?.message;
-        let answered = match &call {
-            GpuCall::Create(_) | GpuCall::Drop(_) | GpuCall::Dispatch { .. } => false,
-            GpuCall::Write { bytes, .. } => matches!(bytes, Payload::Window(_)),
-            GpuCall::Read { .. } | GpuCall::Trace => true,
-        };
+        let answered = call.is_answered();
         let done = match fault.take() {
             Some(fault) => Err(GpuStop::Fault(fault)),
             None => obey(session, call, window, &mut buffer),
         };
-        match done {
-            Err(GpuStop::Fault(earlier)) if !answered => fault = Some(earlier),
-            reply if answered => {
-                let reply = reply.unwrap_or_else(GpuReply::from);
-                line.send(&reply, &[])?;
-                if matches!(reply, GpuReply::Fault(_)) {
-                    return Ok(());
-                }
+        if answered {
+            let reply = done.unwrap_or_else(GpuReply::from);
+            line.send(&reply, &[])?;
+            if matches!(reply, GpuReply::Fault(_)) {
+                return Ok(());
             }
-            _ => {}
+        } else if let Err(GpuStop::Fault(unsaid)) = done {
+            fault = Some(unsaid);
         }
     }
 }

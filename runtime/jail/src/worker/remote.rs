@@ -87,7 +87,9 @@ impl GpuAttempt for RemoteGpu {
         self.post(&GpuCall::Read { handle, offset, bytes })?;
         match hear(&mut self.line)? {
             GpuReply::Read(Payload::Inline(read)) if read.len() == dst.len() => dst.copy_from_slice(read),
-            GpuReply::Read(Payload::Window(read)) if read == bytes => self.window.read(0, dst).map_err(shared_memory)?,
+            GpuReply::Read(Payload::Window(read)) if read == bytes => {
+                self.window.read(0, dst).map_err(shared_memory)?
+            }
             GpuReply::Trapped => {
                 dst.fill(0);
                 return Err(GpuStop::Trap);

@@ -187,8 +187,7 @@ fn calls_that_nobody_waits_for_are_all_done_in_order() {
     let manifest = Manifest { gpu: Some(gpu), result_class: ResultClass::Device, ..manifest() };
     let kernel = jail.load(&with_shaders(SUM, &manifest, &[("sum".to_owned(), shader.to_owned())])).unwrap();
     let numbers = 100u32;
-    let attempt =
-        Attempt { path: PathKind::Gpu, deadline: PATIENCE, ..Attempt::new(numbers.to_le_bytes().to_vec()) };
+    let attempt = Attempt { path: PathKind::Gpu, deadline: PATIENCE, ..Attempt::new(numbers.to_le_bytes().to_vec()) };
     let execution = run(jail, &kernel, &attempt).unwrap();
     let want = (0..numbers).fold(0u32, |sum, number| sum.wrapping_mul(31).wrapping_add(number));
     assert_eq!(execution.outcome, Outcome::Output, "{:?}", execution.log);
