@@ -13,7 +13,7 @@ use crate::jail::nonsense;
 use crate::lease::{Lease, Standing, Tenancy};
 use crate::limits::{GPU_COMPILE, RETIRED_WORKERS, SLOW_KERNELS, START};
 use crate::memory::{Sealed, Window};
-use crate::message::{About, Order, Refusal, Report, Role};
+use crate::message::{About, KernelRef, Order, Refusal, Report, Role};
 use crate::process::{AskError, Patience, Process};
 use crate::stock::Stock;
 
@@ -126,7 +126,7 @@ impl GpuWorker {
         if shift.slow.contains(&module.id()) {
             return;
         }
-        let order = Order::Prepare { signer: module.signer(), module_bytes: module.bytes().len() as u64 };
+        let order = Order::Prepare { kernel: KernelRef::of(module) };
         match self.carry_out(
             &mut shift,
             found,
@@ -172,8 +172,7 @@ impl GpuWorker {
             return Err(HostFault::Gpu(self.too_slow()));
         }
         let order = Order::Attach {
-            signer: module.signer(),
-            module_bytes: module.bytes().len() as u64,
+            kernel: KernelRef::of(module),
             window_bytes: window.bytes(),
             deadline: patience.until.saturating_duration_since(Instant::now()),
         };

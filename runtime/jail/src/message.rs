@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use p2c2r_runtime::gpu::{GpuFault, GpuStop, Interface};
 use p2c2r_runtime::{Execution, GpuInfo, HostFault, LogLevel, LogLine};
-use p2c2r_signing::{BlobId, Digest, Outcome, PublicKey, TraceRoot};
+use p2c2r_signing::{BlobId, Digest, ModuleId, Outcome, PublicKey, TraceRoot, VerifiedModule};
 use serde::{Deserialize, Serialize};
 
 use crate::confine::Protections;
@@ -60,10 +60,25 @@ pub(crate) enum Order<'a> {
         runs: Vec<Run<'a>>,
     },
     /// To a GPU worker: the shaders of a kernel. Descriptor: module (sealed).
-    Prepare { signer: PublicKey, module_bytes: u64 },
+    Prepare { kernel: KernelRef },
     /// To a GPU worker: a session for one attempt. Descriptors: module (sealed), line to the execute worker, window, and one to
     /// be closed when the session is over.
-    Attach { signer: PublicKey, module_bytes: u64, window_bytes: u64, deadline: Duration },
+    Attach { kernel: KernelRef, window_bytes: u64, deadline: Duration },
+}
+
+/// A module for a GPU worker, which looks into it the first time it hears of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KernelRef {
+    pub(crate) id: ModuleId,
+    pub(crate) signer: PublicKey,
+    /// Length of the module.
+    pub(crate) bytes: u64,
+}
+
+impl KernelRef {
+    pub(crate) fn of(module: &VerifiedModule) -> Self {
+        Self { id: module.id(), signer: module.signer(), bytes: module.bytes().len() as u64 }
+    }
 }
 
 /// One attempt.

@@ -9,18 +9,25 @@ use p2c2r_runtime::engine_id;
 use p2c2r_runtime::gpu::{
     Gpu, GpuAttempt, GpuFault, GpuOptions, GpuSession, GpuStop, OK, Shaders, Until, limits::COPY_BYTES,
 };
-use p2c2r_signing::{ModuleId, VerifiedModule};
+use p2c2r_signing::{ModuleId, manifest};
 
 use super::{WorkerError, reason, verified};
 use crate::channel::{Channel, ReceiveError, Received, is_over};
 use crate::confine;
 use crate::limits::{GPU_KERNELS, GPU_PAUSE, INLINE_BYTES, LOOK_EVERY};
 use crate::memory::Window;
-use crate::message::{About, Adapter, GpuCall, GpuReply, Order, Payload, Refusal, Report};
+use crate::message::{About, Adapter, GpuCall, GpuReply, KernelRef, Order, Payload, Refusal, Report};
 
 /// Kernels whose shaders are compiled, most recently used last.
 #[derive(Default)]
-struct Prepared(Vec<(ModuleId, Result<Shaders, String>)>);
+struct Prepared(Vec<(ModuleId, Result<Ready, String>)>);
+
+/// What a session of a kernel needs.
+#[derive(Clone)]
+struct Ready {
+    shaders: Shaders,
+    limits: manifest::Gpu,
+}
 
 /// What an attempt has here.
 struct Seat {
@@ -37,24 +44,19 @@ pub(super) fn serve(options: GpuOptions, channel: &mut Channel) -> Result<(), Wo
     channel.send(&Report::Ready(Box::new(about)), &[])?;
     let Ok(gpu) = gpu else { return Ok(()) };
     let mut prepared = Prepared::default();
-    let prepare = |module: &VerifiedModule| gpu.prepare(module).map_err(reason);
     loop {
         let Received { message, descriptors } = channel.receive()?;
         let done = match message {
-            Order::Prepare { signer, module_bytes } => {
+            Order::Prepare { kernel } => {
                 let [module] = exactly(descriptors)?;
-                verified(&module, module_bytes, signer)
-                    .map_err(Refusal::Kernel)
-                    .and_then(|module| prepared.shaders(module.id(), || prepare(&module)).map(drop))
+                prepared.ready(kernel.id, || prepare(&gpu, &kernel, &module)).map(drop)
             }
-            Order::Attach { signer, module_bytes, window_bytes, deadline } => {
+            Order::Attach { kernel, window_bytes, deadline } => {
                 let ends = Instant::now() + deadline;
                 let [module, line, window, lease] = exactly(descriptors)?;
-                verified(&module, module_bytes, signer).map_err(Refusal::Kernel).and_then(|module| {
-                    let seat = Seat { line, window: Window::from_parts(window, window_bytes), lease };
-                    let shaders = prepared.shaders(module.id(), || prepare(&module))?;
-                    attach(&gpu, &module, &shaders, seat, ends)
-                })
+                let seat = Seat { line, window: Window::from_parts(window, window_bytes), lease };
+                let ready = prepared.ready(kernel.id, || prepare(&gpu, &kernel, &module));
+                ready.and_then(|ready| attach(&gpu, &ready, seat, ends))
             }
             _ => return Err(WorkerError::Order("not for the gpu")),
         };
@@ -67,21 +69,30 @@ fn exactly<const N: usize>(descriptors: Vec<OwnedFd>) -> Result<[OwnedFd; N], Wo
 }
 
 impl Prepared {
-    fn shaders(&mut self, id: ModuleId, prepare: impl FnOnce() -> Result<Shaders, String>) -> Result<Shaders, Refusal> {
+    fn ready(&mut self, id: ModuleId, prepare: impl FnOnce() -> Result<Ready, String>) -> Result<Ready, Refusal> {
         let known = self.0.iter().position(|(known, _)| *known == id).map(|at| self.0.remove(at));
-        let (_, shaders) = known.unwrap_or_else(|| (id, prepare()));
+        let (_, ready) = known.unwrap_or_else(|| (id, prepare()));
         if self.0.len() >= GPU_KERNELS {
             drop(self.0.remove(0));
         }
-        self.0.push((id, shaders.clone()));
-        shaders.map_err(Refusal::Kernel)
+        self.0.push((id, ready.clone()));
+        ready.map_err(Refusal::Kernel)
     }
 }
 
+/// Looks at a module, once for all attempts of its kernel.
+fn prepare(gpu: &Gpu, kernel: &KernelRef, module: &OwnedFd) -> Result<Ready, String> {
+    let module = verified(module, kernel.bytes, kernel.signer)?;
+    if module.id() != kernel.id {
+        return Err(format!("this is kernel {}, not {}", module.id(), kernel.id));
+    }
+    let limits = module.manifest().gpu.ok_or("no gpu in its manifest")?;
+    Ok(Ready { shaders: gpu.prepare(&module).map_err(reason)?, limits })
+}
+
 /// Opens a session and serves it on a thread of its own, until its line or its deadline ends.
-fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, ends: Instant) -> Result<(), Refusal> {
+fn attach(gpu: &Gpu, Ready { shaders, limits }: &Ready, seat: Seat, ends: Instant) -> Result<(), Refusal> {
     let device = |error: &dyn std::fmt::Display| Refusal::Device(reason(error));
-    let limits = module.manifest().gpu.ok_or_else(|| Refusal::Kernel("no gpu in its manifest".to_owned()))?;
     let watched = seat.line.try_clone().map_err(|error| device(&error))?;
     // Who waits for the attempt no longer kills its worker.
     let looked = Mutex::new(Instant::now());
@@ -93,7 +104,7 @@ fn attach(gpu: &Gpu, module: &VerifiedModule, shaders: &Shaders, seat: Seat, end
         }
         due && is_over(watched.as_fd())
     });
-    let session = GpuSession::new(gpu, shaders, &limits, until).map_err(|fault| device(&fault))?;
+    let session = GpuSession::new(gpu, shaders, limits, until).map_err(|fault| device(&fault))?;
     let thread = std::thread::Builder::new().name("p2c2r-gpu-attempt".to_owned());
     thread.spawn(move || serve_attempt(session, seat)).map(drop).map_err(|error| device(&error))
 }
@@ -217,11 +228,11 @@ mod tests {
         let mut ask = |number: usize| {
             let mut made = false;
             let id = ModuleId::from_bytes([number as u8; 32]);
-            let shaders = prepared.shaders(id, || {
+            let ready = prepared.ready(id, || {
                 made = true;
                 Err(number.to_string())
             });
-            assert!(matches!(shaders, Err(Refusal::Kernel(why)) if why == number.to_string()));
+            assert!(matches!(ready, Err(Refusal::Kernel(why)) if why == number.to_string()));
             made
         };
         assert!((0..GPU_KERNELS).all(&mut ask), "each is made");
