@@ -19,7 +19,8 @@ pub struct Limits {
     pub connections: usize,
     /// Peer keys whose standing is remembered: about 200 bytes each.
     pub peers_known: usize,
-    /// Kinds of work whose durations are predicted: a kernel on a path in a size class. Under 700 bytes each, 100 as a rule.
+    /// Kinds of work whose durations are predicted: a kernel on a path in a size class. Under 700 bytes each, 100 as a rule; they
+    /// are numbered with 16 bits.
     pub works: usize,
     /// Kinds of work remembered of each peer; as many bytes each.
     pub works_per_peer: usize,

@@ -13,7 +13,8 @@ use p2c2r_signing::{BlobId, ModuleId};
 
 use crate::io::Millis;
 use crate::limits::Limits;
-use crate::sketch::Sketch;
+use crate::peers::Suit;
+use crate::sketch::{Bucket, Sketch};
 
 /// Samples of all peers before a prediction is made of them: under 16 the 90th percentile is just the largest.
 pub(crate) const SAMPLES_OF_ALL: u32 = 16;
@@ -23,14 +24,20 @@ pub(crate) const SAMPLES_OF_PEER: u32 = 16;
 /// Executions that should take about as long: of one kernel on one path, with a bound on their units inside one
 /// doubling (the *size class*). Numbered, to be small in every peer's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct WorkId(u32);
+pub(crate) struct WorkId(u16);
 
-/// How long an execution will take, in milliseconds.
+impl WorkId {
+    pub(crate) fn number(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// How long an execution will take. Quantiles as a sketch tells them: three bytes, as there are some in every peer's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Forecast {
-    p50: u32,
-    p90: u32,
-    p99: u32,
+    p50: Bucket,
+    p90: Bucket,
+    p99: Bucket,
 }
 
 impl Forecast {
@@ -38,23 +45,22 @@ impl Forecast {
         if sketch.samples() < least {
             return None;
         }
-        let quantile = |percent| u32::try_from(sketch.quantile(percent)?).ok();
-        Some(Self { p50: quantile(50)?, p90: quantile(90)?, p99: quantile(99)? })
+        Some(Self { p50: sketch.quantile(50)?, p90: sketch.quantile(90)?, p99: sketch.quantile(99)? })
     }
 
-    /// In half of all cases not longer.
+    /// In half of all cases not longer; milliseconds.
     pub(crate) fn p50(&self) -> u64 {
-        self.p50.into()
+        self.p50.ms()
     }
 
     /// In nine of ten.
     pub(crate) fn p90(&self) -> u64 {
-        self.p90.into()
+        self.p90.ms()
     }
 
     /// In 99 of a hundred.
     fn p99(&self) -> u64 {
-        self.p99.into()
+        self.p99.ms()
     }
 
     /// Milliseconds after which an execution is slow, for a client that waits `patience_ms`. Past the 90th percentile, if
@@ -100,9 +106,8 @@ impl Works {
         if self.all.len() >= limits.works {
             return None;
         }
-        let id = WorkId(u32::try_from(self.all.len()).ok()?);
-        let relative = self.ids.range((module, Path::Cpu, 0)..=(module, Path::Gpu, u32::MAX)).next();
-        let kernel = relative.map_or(id, |(_, &other)| self.kernel(other));
+        let id = WorkId(u16::try_from(self.all.len()).ok()?);
+        let kernel = self.first_of(&module).unwrap_or(id);
         self.all.push(Work { kernel, durations: Sketch::default(), forecast: None });
         self.ids.insert(key, id);
         Some(id)
@@ -115,30 +120,35 @@ impl Works {
 
     /// An execution took this long.
     pub(crate) fn learn(&mut self, work: WorkId, ms: u64) {
-        if let Some(work) = self.all.get_mut(work.0 as usize) {
+        if let Some(work) = self.all.get_mut(work.number()) {
             work.durations.add(ms);
             work.forecast = Forecast::of(&work.durations, SAMPLES_OF_ALL);
         }
     }
 
     pub(crate) fn forecast(&self, work: WorkId) -> Option<Forecast> {
-        self.all.get(work.0 as usize)?.forecast
+        self.all.get(work.number())?.forecast
     }
 
     /// What the faster quarter of executions takes at most; milliseconds.
     pub(crate) fn fast(&self, work: WorkId) -> Option<u64> {
-        let durations = &self.all.get(work.0 as usize)?.durations;
-        (durations.samples() >= SAMPLES_OF_ALL).then(|| durations.quantile(25)).flatten()
+        let durations = &self.all.get(work.number())?.durations;
+        (durations.samples() >= SAMPLES_OF_ALL).then(|| durations.quantile(25)).flatten().map(Bucket::ms)
+    }
+
+    /// The first work of a kernel, if any of it was seen.
+    pub(crate) fn first_of(&self, module: &ModuleId) -> Option<WorkId> {
+        let relative = self.ids.range((*module, Path::Cpu, 0)..=(*module, Path::Gpu, u32::MAX)).next();
+        relative.map(|(_, &work)| self.kernel(work))
     }
 
     fn kernel(&self, work: WorkId) -> WorkId {
-        self.all.get(work.0 as usize).map_or(work, |found| found.kernel)
+        self.all.get(work.number()).map_or(work, |found| found.kernel)
     }
 }
 
 /// What one peer did lately: durations by work, and which blobs it was given. Not durable.
 #[derive(Debug, Default)]
-#[repr(C)]
 pub(crate) struct History {
     works: Vec<Done>,
     /// Durations of [`Self::works`], in their order.
@@ -147,21 +157,30 @@ pub(crate) struct History {
     blobs: Vec<u64>,
 }
 
-/// What is read of every peer that is looked at. Small, and apart from what is only written: with many peers each further line
-/// of memory is a miss of the cache.
+/// A work, and what its durations and the trust in the peer sum up to; those themselves are elsewhere.
 #[derive(Debug)]
 struct Done {
     work: WorkId,
     kernel: WorkId,
-    /// When it was last given such work.
-    given: Millis,
+    /// When it was given the first such, or brought or lost one last.
+    heard: Millis,
+    /// The chance with which its next task of the kernel is checked.
+    audit_ppm: u32,
     /// Of its durations.
     forecast: Option<Forecast>,
 }
 
+/// What it means for a history that its peer is given an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Whether it never had one of the kernel, as far as is remembered: then it has to fetch and compile it first.
+    pub(crate) cold: bool,
+    /// What there is no room for any more.
+    pub(crate) forgotten: Option<WorkId>,
+}
+
 impl History {
-    /// The peer is given an attempt. True if it never had one of this kernel, as far as is remembered: then it has
-    /// to fetch and compile it first.
+    /// The peer is given an attempt. `audit_ppm` is asked if the work is new to it.
     pub(crate) fn given(
         &mut self,
         works: &Works,
@@ -169,43 +188,59 @@ impl History {
         blobs: &[BlobId],
         now: Millis,
         limits: &Limits,
-    ) -> bool {
+        audit_ppm: impl FnOnce() -> u32,
+    ) -> Given {
         for blob in blobs.iter().map(short) {
             self.blobs.retain(|known| *known != blob);
             self.blobs.push(blob);
         }
         self.blobs.drain(..self.blobs.len().saturating_sub(limits.blobs_per_peer));
-        let Some(work) = work else { return true };
-        let cold = !self.has_kernel(works, work);
-        match self.works.iter_mut().find(|done| done.work == work) {
-            Some(done) => done.given = now,
-            None => {
-                if self.works.len() >= limits.works_per_peer.max(1)
-                    && let Some(oldest) = (0..self.works.len()).min_by_key(|&at| self.works[at].given)
-                {
-                    self.works.swap_remove(oldest);
-                    self.durations.swap_remove(oldest);
-                }
-                let kernel = works.kernel(work);
-                self.works.push(Done { work, kernel, given: now, forecast: None });
-                self.durations.push(Sketch::default());
-            }
+        let mut given = Given { cold: true, forgotten: None };
+        let Some(work) = work else { return given };
+        given.cold = !self.has_kernel(works, work);
+        if self.done(work).is_some() {
+            return given;
         }
-        cold
+        if self.works.len() >= limits.works_per_peer.max(1)
+            && let Some(oldest) = (0..self.works.len()).min_by_key(|&at| self.works[at].heard)
+        {
+            given.forgotten = Some(self.works.swap_remove(oldest).work);
+            self.durations.swap_remove(oldest);
+        }
+        let kernel = works.kernel(work);
+        self.works.push(Done { work, kernel, heard: now, audit_ppm: audit_ppm(), forecast: None });
+        self.durations.push(Sketch::default());
+        given
     }
 
     /// The peer took this long, or at least this long.
-    pub(crate) fn learn(&mut self, work: WorkId, ms: u64) {
+    pub(crate) fn learn(&mut self, work: WorkId, ms: u64, now: Millis) {
         let known = self.works.iter_mut().zip(&mut self.durations).find(|(done, _)| done.work == work);
         if let Some((done, durations)) = known {
             durations.add(ms);
+            done.heard = now;
             done.forecast = Forecast::of(durations, SAMPLES_OF_PEER);
         }
     }
 
+    /// The peer's next task of a kernel, by the kernel's first work, is checked with this chance from now on.
+    pub(crate) fn rate(&mut self, kernel: WorkId, audit_ppm: u32) {
+        self.works.iter_mut().filter(|done| done.kernel == kernel).for_each(|done| done.audit_ppm = audit_ppm);
+    }
+
+    /// How it does a work that it was given lately.
+    pub(crate) fn suit(&self, work: WorkId) -> Option<Suit> {
+        self.done(work).map(Done::suit)
+    }
+
+    /// How it does all works of a kernel, by the kernel's first one.
+    pub(crate) fn suits(&self, kernel: WorkId) -> impl Iterator<Item = Suit> + '_ {
+        self.works.iter().filter(move |done| done.kernel == kernel).map(Done::suit)
+    }
+
     /// By the peer's own past; `None` while there is too little of it.
     pub(crate) fn forecast(&self, work: WorkId) -> Option<Forecast> {
-        self.works.iter().find(|done| done.work == work)?.forecast
+        self.done(work)?.forecast
     }
 
     /// Whether it was given something of the kernel before.
@@ -218,6 +253,16 @@ impl History {
     pub(crate) fn missing_blobs(&self, blobs: &[BlobId]) -> usize {
         blobs.iter().map(short).filter(|blob| !self.blobs.contains(blob)).count()
     }
+
+    fn done(&self, work: WorkId) -> Option<&Done> {
+        self.works.iter().find(|done| done.work == work)
+    }
+}
+
+impl Done {
+    fn suit(&self) -> Suit {
+        Suit { work: self.work, forecast: self.forecast, audit_ppm: self.audit_ppm }
+    }
 }
 
 fn short(blob: &BlobId) -> u64 {
@@ -228,6 +273,15 @@ fn short(blob: &BlobId) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Durations that are the middles of their buckets.
+    fn forecast(p50: u64, p90: u64, p99: u64) -> Forecast {
+        let [p50, p90, p99] = [p50, p90, p99].map(|ms| {
+            assert_eq!(Bucket::of(ms).ms(), ms);
+            Bucket::of(ms)
+        });
+        Forecast { p50, p90, p99 }
+    }
 
     const fn module(n: u8) -> ModuleId {
         ModuleId::from_bytes([n; 32])
@@ -260,17 +314,21 @@ mod tests {
         }
         assert_eq!((works.forecast(only), works.fast(only)), (None, None));
         works.learn(only, 10);
-        assert_eq!((works.forecast(only), works.fast(only)), (Some(Forecast { p50: 10, p90: 10, p99: 10 }), Some(10)));
+        assert_eq!((works.forecast(only), works.fast(only)), (Some(forecast(10, 10, 10)), Some(10)));
     }
 
     #[test]
     fn a_short_tail_is_waited_for_if_there_is_time() {
-        let slow = |p90, p99, patience| Forecast { p50: 20, p90, p99 }.slow_after(patience);
-        assert_eq!(slow(32, 48, 100), 48 + 3 + 1, "it is about to end");
-        assert_eq!(slow(32, 49, 100), 32 + 2 + 1, "it may take long");
-        assert_eq!(slow(70, 101, 100), 70 + 4 + 1, "it may be late");
-        assert_eq!(slow(80, 101, 100), 100 - 20, "another one needs the rest");
-        assert_eq!(slow(38, 60, 39), 38 + 2 + 1, "there is no time for two");
+        let slow = |p90, p99, patience| forecast(20, p90, p99).slow_after(patience);
+        assert_eq!(slow(33, 49, 100), 49 + 3 + 1, "it is about to end");
+        assert_eq!(slow(33, 53, 100), 33 + 2 + 1, "it may take long");
+        assert_eq!(slow(67, 107, 100), 67 + 4 + 1, "it may be late");
+        assert_eq!(slow(83, 107, 100), 100 - 20, "another one needs the rest");
+        assert_eq!(slow(37, 61, 39), 37 + 2 + 1, "there is no time for two");
+    }
+
+    fn given(history: &mut History, works: &Works, work: WorkId, blobs: &[BlobId], at: u64, limits: &Limits) -> bool {
+        history.given(works, Some(work), blobs, Millis(at), limits, || 7).cold
     }
 
     #[test]
@@ -279,12 +337,24 @@ mod tests {
         let others = [(5, 3), (7, 3), (9, 1)].map(|(n, units)| work(&mut works, n, Path::Gpu, units));
         let sizes = [(Path::Gpu, 8), (Path::Cpu, 1 << 40), (Path::Cpu, 1), (Path::Gpu, 1)]
             .map(|(path, units)| work(&mut works, 7, path, units));
-        assert!(history.given(&works, Some(sizes[0]), &[], Millis(1), &limits), "the first time it fetches");
+        assert!(given(&mut history, &works, sizes[0], &[], 1, &limits), "the first time it fetches");
         for size in sizes {
-            assert!(!history.given(&works, Some(size), &[], Millis(2), &limits), "{size:?}");
+            assert!(!given(&mut history, &works, size, &[], 2, &limits), "{size:?}");
         }
         assert!(history.has_kernel(&works, others[1]));
         assert!(!history.has_kernel(&works, others[0]) && !history.has_kernel(&works, others[2]));
+    }
+
+    #[test]
+    fn a_rate_is_the_kernels_in_any_size() {
+        let (mut works, limits, mut history) = (Works::default(), Limits::default(), History::default());
+        let ids = [(1, 1), (1, 8), (2, 1)].map(|(n, units)| work(&mut works, n, Path::Cpu, units));
+        for id in ids {
+            assert_eq!(given(&mut history, &works, id, &[], 1, &limits), id != ids[1]);
+        }
+        history.rate(works.first_of(&module(1)).unwrap(), 9);
+        assert_eq!(ids.map(|id| history.suit(id).unwrap().audit_ppm), [9, 9, 7]);
+        assert_eq!((works.first_of(&module(3)), History::default().suit(ids[0])), (None, None));
     }
 
     #[test]
@@ -294,13 +364,13 @@ mod tests {
         let ids = [1, 2, 3].map(|n| work(&mut works, n, Path::Cpu, 1));
         let blobs = [1, 2, 3].map(|n| BlobId::from_bytes([n; 32]));
         for (at, (id, blob)) in (0..).zip(ids.into_iter().zip(blobs)) {
-            history.given(&works, Some(id), &[blob], Millis(at), &limits);
+            given(&mut history, &works, id, &[blob], at, &limits);
         }
         assert_eq!(ids.map(|id| history.has_kernel(&works, id)), [false, true, true]);
         assert_eq!((history.missing_blobs(&blobs), history.missing_blobs(&blobs[1..])), (1, 0));
-        history.learn(ids[0], 5);
-        (0..SAMPLES_OF_PEER).for_each(|_| history.learn(ids[1], 5));
+        history.learn(ids[0], 5, Millis(4));
+        (0..SAMPLES_OF_PEER).for_each(|_| history.learn(ids[1], 5, Millis(4)));
         assert_eq!(history.forecast(ids[0]), None, "what is forgotten stays forgotten");
-        assert_eq!(history.forecast(ids[1]), Some(Forecast { p50: 5, p90: 5, p99: 5 }));
+        assert_eq!(history.forecast(ids[1]), Some(forecast(5, 5, 5)));
     }
 }

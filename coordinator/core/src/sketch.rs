@@ -25,18 +25,40 @@ const SUB_BITS: u32 = 3;
 /// Values are cut off here: 2^20 ms, past any deadline the wire allows.
 const MOST: u64 = (1 << 20) - 1;
 
+/// Durations that are told apart from no other in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bucket(u8);
+
 /// Recent durations of something, in milliseconds. At most 144 buckets of 4 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sketch {
     /// Bucket and weight, by bucket.
-    counts: Vec<(u8, u16)>,
+    counts: Vec<(Bucket, u16)>,
     weight: u32,
+}
+
+impl Bucket {
+    pub(crate) fn of(ms: u64) -> Self {
+        let ms = ms.min(MOST);
+        let exponent = ms.checked_ilog2().unwrap_or(0).saturating_sub(SUB_BITS);
+        // 16 and above: the leading four bits, eight buckets a doubling. Below, exponent 0 or 1 ms wide: the value itself.
+        let bucket = (u64::from(exponent) << SUB_BITS) + (ms >> exponent);
+        Self(u8::try_from(bucket).unwrap_or(u8::MAX))
+    }
+
+    /// The duration in its middle.
+    pub(crate) fn ms(self) -> u64 {
+        let bucket = u64::from(self.0);
+        let exponent = (bucket >> SUB_BITS).saturating_sub(1);
+        let low = (bucket - (exponent << SUB_BITS)) << exponent;
+        low + ((1 << exponent) - 1) / 2
+    }
 }
 
 impl Sketch {
     /// Takes in a duration.
     pub(crate) fn add(&mut self, ms: u64) {
-        let bucket = bucket_of(ms);
+        let bucket = Bucket::of(ms);
         match self.counts.binary_search_by_key(&bucket, |&(b, _)| b) {
             // At most a window of samples in it: 2^12.
             Ok(at) => self.counts[at].1 += WEIGHT,
@@ -54,14 +76,14 @@ impl Sketch {
     }
 
     /// The least duration that at least `percent` of the samples do not exceed, within the relative error; `None` without samples.
-    pub(crate) fn quantile(&self, percent: u32) -> Option<u64> {
+    pub(crate) fn quantile(&self, percent: u32) -> Option<Bucket> {
         let wanted = (u64::from(self.weight) * u64::from(percent.min(100))).div_ceil(100).max(1);
         let mut seen = 0;
         let at = self.counts.iter().find(|&&(_, weight)| {
             seen += u64::from(weight);
             seen >= wanted
         });
-        at.map(|&(bucket, _)| middle_of(bucket))
+        at.map(|&(bucket, _)| bucket)
     }
 
     fn halve(&mut self) {
@@ -69,21 +91,6 @@ impl Sketch {
         self.counts.retain(|&(_, weight)| weight > 0);
         self.weight = self.counts.iter().map(|&(_, weight)| u32::from(weight)).sum();
     }
-}
-
-fn bucket_of(ms: u64) -> u8 {
-    let ms = ms.min(MOST);
-    let exponent = ms.checked_ilog2().unwrap_or(0).saturating_sub(SUB_BITS);
-    // 16 and above: the leading four bits, eight buckets a doubling. Below, exponent 0 or 1 ms wide: the value itself.
-    let bucket = (u64::from(exponent) << SUB_BITS) + (ms >> exponent);
-    u8::try_from(bucket).unwrap_or(u8::MAX)
-}
-
-fn middle_of(bucket: u8) -> u64 {
-    let bucket = u64::from(bucket);
-    let exponent = (bucket >> SUB_BITS).saturating_sub(1);
-    let low = (bucket - (exponent << SUB_BITS)) << exponent;
-    low + ((1 << exponent) - 1) / 2
 }
 
 #[cfg(test)]
@@ -123,13 +130,13 @@ mod tests {
     #[test]
     fn every_value_is_near_the_middle_of_its_bucket() {
         for ms in (0..100_000).chain([600_000, MOST]) {
-            near(middle_of(bucket_of(ms)), ms);
+            near(Bucket::of(ms).ms(), ms);
         }
         for ms in 0..16 {
-            assert_eq!(middle_of(bucket_of(ms)), ms);
+            assert_eq!(Bucket::of(ms).ms(), ms);
         }
-        assert_eq!((bucket_of(MOST), bucket_of(u64::MAX)), (143, 143));
-        assert!((0..MOST).step_by(7).map(bucket_of).is_sorted());
+        assert_eq!((Bucket::of(MOST), Bucket::of(u64::MAX)), (Bucket(143), Bucket(143)));
+        assert!((0..MOST).step_by(7).map(Bucket::of).is_sorted());
     }
 
     #[test]
@@ -141,7 +148,7 @@ mod tests {
     fn the_past_fades() {
         let mut sketch = of(&[1_000; 10_000]);
         let mut needed = 0;
-        while sketch.quantile(90) != Some(20) {
+        while sketch.quantile(90) != Some(Bucket::of(20)) {
             sketch.add(20);
             needed += 1;
         }
@@ -158,7 +165,7 @@ mod tests {
             percent in 0u32..=100,
         ) {
             let weighted: Vec<_> = samples.iter().map(|&ms| (ms, 1)).collect();
-            near(of(&samples).quantile(percent).unwrap(), exact(&weighted, percent));
+            near(of(&samples).quantile(percent).unwrap().ms(), exact(&weighted, percent));
         }
 
         /// With fading: as the exact quantile of samples whose weights were halved at the same moments. A bucket loses
@@ -179,7 +186,7 @@ mod tests {
                     model.iter_mut().for_each(|(_, weight)| *weight /= 2);
                 }
             }
-            let got = sketch.quantile(percent).unwrap();
+            let got = sketch.quantile(percent).unwrap().ms();
             let (low, high) = (exact(&model, percent - 5), exact(&model, (percent + 5).min(100)));
             let (up, down) = RELATIVE_ERROR;
             prop_assert!(got * down + low * up >= low * down, "{got} under {low}");

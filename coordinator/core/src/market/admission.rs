@@ -70,7 +70,7 @@ impl Market {
         let peers = self.peers.pool.some_free(&class, asked.client, LOOKED_AT, &mut self.dice);
         let mut fastest = u64::MAX;
         for peer in peers {
-            fastest = fastest.min(self.peers.get(peer)?.history.forecast(work)?.p50());
+            fastest = fastest.min(self.peers.forecast(peer, work)?.p50());
         }
         Some(Finish { waits: 0, runs: fastest })
     }

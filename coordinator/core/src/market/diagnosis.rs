@@ -90,7 +90,7 @@ impl Market {
         self.goldens.forget(module);
         for penalty in self.penalties.lift(module) {
             let Some(peer) = self.peers.find(&penalty.peer) else { continue };
-            self.peers.pardon(peer, module, penalty.before, self.now, &self.config);
+            self.peers.pardon(peer, module, penalty.before, &self.works, self.now, &self.config);
             self.stats.penalties_lifted += 1;
             self.work_for(peer);
         }

@@ -69,6 +69,7 @@ impl Market {
     pub(super) fn issue(&mut self, key: usize, class: ClassKey, hedge: bool) -> bool {
         let Some(task) = self.tasks.get(key) else { return false };
         let (excluded, networks) = (task.excluded(), task.networks());
+        let work = self.works.find(task.module, class.path, task.max_units);
         let picked = if task.compared() {
             self.peers.pick(&class, &excluded, &networks, &mut self.dice)
         } else {
@@ -78,13 +79,13 @@ impl Market {
                 networks: &networks,
                 module: &task.module,
                 blobs: &task.blobs,
-                work: self.works.find(task.module, class.path, task.max_units),
+                work,
                 left_ms: self.now.until(task.deadline),
             };
             self.peers.place(&wanted, &self.works, &self.config.trust, &mut self.dice)
         };
         let Some(id) = picked else { return false };
-        self.decide_check(key, id, class);
+        self.decide_check(key, id, class, work);
         self.give(key, id, class, if hedge { Role::Hedge } else { Role::Ordinary })
     }
 
@@ -92,24 +93,23 @@ impl Market {
     pub(super) fn give(&mut self, key: usize, id: usize, class: ClassKey, role: Role) -> bool {
         let (referee, hedge) = (role == Role::Referee, role == Role::Hedge);
         let Some(task) = self.tasks.get_mut(key) else { return false };
-        let Some(peer) = self.peers.get_mut(id) else { return false };
-        let Some(link) = &peer.link else { return false };
-        let (conn, network, record) = (link.conn, link.network, &peer.standing.record);
-        let limits = &self.config.limits;
-        let work = self.works.ensure(task.module, class.path, task.max_units, limits);
+        let Some(card) = self.peers.card(id) else { return false };
+        let (peer, owner, network) = (card.key, card.owner, card.network);
+        let Some(conn) = self.peers.get(id).and_then(|peer| Some(peer.link.as_ref()?.conn)) else { return false };
+        let work = self.works.ensure(task.module, class.path, task.max_units, &self.config.limits);
         let slow_after = work.and_then(|work| {
-            let own = peer.history.forecast(work).map_or(u64::MAX, |own| own.slow_after(task.patience_ms));
+            let own = self.peers.forecast(id, work).map_or(u64::MAX, |own| own.slow_after(task.patience_ms));
             Some(self.works.forecast(work)?.slow_after(task.patience_ms).min(own))
         });
         let slow_from = slow_after.map(|ms| self.now.plus(ms));
-        let cold = peer.history.given(&self.works, work, &task.blobs, self.now, limits);
+        let cold = self.peers.given(id, &self.works, (&task.module, work), &task.blobs, self.now, &self.config);
         let nonce = self.dice.nonce();
         // Every attempt has the same time, whatever is left to its client: a peer could tell replacements and hedges by it.
         let until = self.now.plus(task.patience_ms);
         let ticket = Ticket {
             session: task.session,
             task: task.id,
-            peer: record.key,
+            peer,
             nonce,
             module: task.module,
             class: class.class,
@@ -139,7 +139,6 @@ impl Market {
         if task.attempts.len() >= task.planned() && !hedge {
             self.stats.reissues += 1;
         }
-        let (peer, owner) = (record.key, record.account);
         task.attempts.push(Attempt {
             nonce,
             peer,
@@ -220,8 +219,7 @@ impl Market {
             return;
         }
         if !self.reissues.is_empty() {
-            let link = self.peers.get(peer).and_then(|peer| peer.link.as_ref());
-            let classes = link.map(|link| link.offers.clone()).unwrap_or_default();
+            let classes = self.peers.get(peer).map(|peer| peer.offers().to_vec()).unwrap_or_default();
             for class in classes {
                 for task in self.reissues.next(class) {
                     self.complete(task);

@@ -9,9 +9,7 @@ impl Market {
     pub(super) fn learn(&mut self, key: usize, peer: usize) {
         let Some((work, ms)) = self.warm(key, peer) else { return };
         self.works.learn(work, ms);
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.history.learn(work, ms);
-        }
+        self.peers.learn(peer, work, ms, self.now);
     }
 
     /// The attempt that `peer` is running is called off. If it ran for longer than is usual, the peer is at least that
@@ -24,15 +22,12 @@ impl Market {
         if self.tasks.get(key).is_some_and(|task| matches!(task.phase, Phase::Confirmed(..))) {
             self.works.learn(work, ms);
         }
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.history.learn(work, ms);
-        }
+        self.peers.learn(peer, work, ms, self.now);
     }
 
     /// How long the work will take `peer`: by its own past, or everybody's while there is too little of that.
     pub(super) fn forecast(&self, work: WorkId, peer: usize) -> Option<Forecast> {
-        let own = self.peers.get(peer).and_then(|peer| peer.history.forecast(work));
-        own.or_else(|| self.works.forecast(work))
+        self.peers.forecast(peer, work).or_else(|| self.works.forecast(work))
     }
 
     /// The work of an attempt that `peer` is running and for how long it did, unless it had to fetch the kernel first.

@@ -44,9 +44,7 @@ impl Market {
             AttemptState::Running(peer) => self.stop(key, peer, voted),
             _ => task.attempts[attempt].state = voted,
         }
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.standing.answered();
-        }
+        self.peers.answered(peer);
         match counts {
             Some(vote) if referee => self.confirm_by_referee(key, vote, answer),
             Some(vote) => {

@@ -97,7 +97,8 @@ impl Market {
         records.push(Record::Settlement(record));
         records.extend(suspicions.into_iter().map(Record::Suspicion));
         records.extend(self.peers.changed().into_iter().map(Record::Peer));
-        records.extend(self.peers.trust_changed(self.now).into_iter().map(Record::Trust));
+        let trust = self.peers.trust_changed(&self.works, self.now, &self.config);
+        records.extend(trust.into_iter().map(Record::Trust));
         self.commit(records, After::Settled { batch, root, entries, withdrawn });
         for session in sessions {
             self.end_if_over(session);

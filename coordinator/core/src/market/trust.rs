@@ -10,6 +10,7 @@ use super::Market;
 use super::withdrawal::Withdrawn;
 use crate::ledger::Passing;
 use crate::peers::ClassKey;
+use crate::predict::WorkId;
 use crate::record::{LedgerAccount, SettlementRecord, Transfer, TransferKind};
 use crate::settlement::DecidedTask;
 use crate::task::{AttemptState, Phase, Task};
@@ -73,12 +74,12 @@ impl Market {
     /// Before an attempt of a task that nobody checks yet goes to `peer`: whether somebody else shall run it too. Who asked
     /// for several executions compares them anyway. Where nobody else offers the class nobody can be asked: the peer gets a golden task
     /// of the kernel instead, if there is one it never saw.
-    pub(super) fn decide_check(&mut self, key: usize, peer: usize, class: ClassKey) {
+    pub(super) fn decide_check(&mut self, key: usize, peer: usize, class: ClassKey, work: Option<WorkId>) {
         let Some(task) = self.tasks.get(key) else { return };
         if task.replicas > 1 || task.checks > 0 || task.rerun.is_some() {
             return;
         }
-        let rate = self.peers.audit_ppm(peer, &task.module, &self.config.trust);
+        let rate = self.peers.audit_ppm(peer, &task.module, work, &self.config.trust);
         let module = task.module;
         self.order_golden(module, class);
         if self.dice.below(ONE_PPM as usize) >= rate as usize {
@@ -137,7 +138,7 @@ impl Market {
             if let Some(peer) = peer
                 && (grounds.basis != Some(Basis::HeldWindow) || vouched || !right)
             {
-                self.peers.compared(peer, task.module, right, self.now, &self.config.trust);
+                self.peers.compared(peer, task.module, right, &self.works, self.now, &self.config.trust);
             }
             if !right {
                 let lies = liars.entry(owner).or_default();

@@ -87,7 +87,7 @@ impl Market {
             record: peer.standing.record.clone(),
             online: peer.link.is_some(),
             suspended: peer.standing.suspended(self.now),
-            running: peer.link.as_ref().map_or(0, |link| link.running.len()),
+            running: peer.running(),
             kernels_trusted: peer.kernels_trusted(&self.config.trust),
         })
     }

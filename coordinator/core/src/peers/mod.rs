@@ -1,6 +1,7 @@
 //! The peers: who is online, what it offers, what it runs, and how it stands.
 
 mod bag;
+mod card;
 mod placement;
 mod pool;
 mod standing;
@@ -11,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2c2r_protocol::Credits;
 use p2c2r_protocol::message::{SettledAttempt, Standing};
-use p2c2r_signing::{AccountId, ModuleId, PublicKey};
+use p2c2r_signing::{AccountId, BlobId, ModuleId, PublicKey};
 use slab::Slab;
 
+use card::Card;
+pub(crate) use card::Suit;
 pub(crate) use placement::Wanted;
 use pool::Member;
 pub(crate) use pool::{ClassKey, Pool, Readiness};
@@ -23,13 +26,15 @@ pub(crate) use unacked::Unacked;
 use crate::config::MarketConfig;
 use crate::dice::Dice;
 use crate::io::{ConnId, Millis, Network};
-use crate::predict::History;
+use crate::predict::{Forecast, History, WorkId, Works};
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
 use crate::trust::Known;
 
 /// All peers known, online or not.
 pub(crate) struct Peers {
     slab: Slab<Peer>,
+    /// By the same numbers.
+    cards: Vec<Card>,
     by_key: BTreeMap<PublicKey, usize>,
     /// Who does ordinary work.
     pub(crate) pool: Pool,
@@ -45,16 +50,17 @@ pub(crate) struct Peers {
     swept: Option<PublicKey>,
 }
 
-/// One peer key. What placement reads comes first and is together, in three lines of the cache: of a hundred thousand peers none is in it.
-#[repr(C, align(64))]
+/// One peer key.
 pub(crate) struct Peer {
     pub(crate) link: Option<Link>,
-    /// How far it is trusted, per kernel.
+    readiness: Readiness,
+    pub(crate) standing: PeerStanding,
+    /// How far it is trusted, per kernel. What follows for its works is in `history`.
     trust: BTreeMap<ModuleId, Known>,
     /// What it did lately. Not durable.
-    pub(crate) history: History,
-    pub(crate) standing: PeerStanding,
-    readiness: Readiness,
+    history: History,
+    /// Classes it has slots for; none while it is away.
+    offers: Vec<ClassKey>,
     pub(crate) unacked: Unacked,
 }
 
@@ -64,9 +70,8 @@ pub(crate) struct Link {
     pub(crate) network: Network,
     /// Attempts it will hold at once.
     slots: usize,
-    pub(crate) offers: Vec<ClassKey>,
-    /// Keys of the tasks it runs an attempt of.
-    pub(crate) running: BTreeSet<usize>,
+    /// Keys of the tasks it runs an attempt of, in no order; at most as many as it has slots.
+    running: Vec<usize>,
 }
 
 /// What all peers of an account did together.
@@ -81,6 +86,7 @@ impl Peers {
     pub(crate) fn restore(snapshot: &Snapshot, config: &MarketConfig) -> Self {
         let mut peers = Self {
             slab: Slab::new(),
+            cards: Vec::new(),
             by_key: BTreeMap::new(),
             pool: Pool::default(),
             referees: Pool::default(),
@@ -130,16 +136,22 @@ impl Peers {
     }
 
     fn insert(&mut self, record: PeerRecord, config: &MarketConfig) -> usize {
-        let key = record.key;
+        let (key, card) = (record.key, Card::new(record.key, record.account));
         let id = self.slab.insert(Peer {
-            standing: PeerStanding::new(record, config),
-            unacked: Unacked::default(),
-            trust: BTreeMap::new(),
-            history: History::default(),
             link: None,
             readiness: Readiness::Absent,
+            standing: PeerStanding::new(record, config),
+            history: History::default(),
+            trust: BTreeMap::new(),
+            offers: Vec::new(),
+            unacked: Unacked::default(),
         });
         self.by_key.insert(key, id);
+        match self.cards.get_mut(id) {
+            Some(place) => *place = card,
+            // The slab counts on without a gap.
+            None => self.cards.push(card),
+        }
         id
     }
 
@@ -159,6 +171,11 @@ impl Peers {
         self.slab.get_mut(id)
     }
 
+    /// What placement reads of the peer.
+    pub(crate) fn card(&self, id: usize) -> Option<&Card> {
+        self.cards.get(id)
+    }
+
     /// In order of their keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Peer> + '_ {
         self.by_key.values().filter_map(|&id| self.slab.get(id))
@@ -166,16 +183,20 @@ impl Peers {
 
     /// A connection of the peer; it offers nothing yet.
     pub(crate) fn link(&mut self, id: usize, conn: ConnId, account: AccountId, network: Network) {
-        let Some(peer) = self.slab.get_mut(id) else { return };
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
+        (card.owner, card.network) = (account, network);
         peer.standing.record.account = account;
-        peer.link = Some(Link { conn, network, slots: 0, offers: Vec::new(), running: BTreeSet::new() });
+        peer.link = Some(Link { conn, network, slots: 0, running: Vec::new() });
+        peer.offers.clear();
     }
 
-    /// Ends the peer's connection; gives the keys of the tasks it was running.
-    pub(crate) fn unlink(&mut self, id: usize) -> BTreeSet<usize> {
+    /// Ends the peer's connection; gives the keys of the tasks it was running, in order.
+    pub(crate) fn unlink(&mut self, id: usize) -> Vec<usize> {
         self.shift(id, Readiness::Absent);
-        let Some(peer) = self.slab.get_mut(id) else { return BTreeSet::new() };
-        let running = peer.link.take().map(|link| link.running).unwrap_or_default();
+        let Some(peer) = self.slab.get_mut(id) else { return Vec::new() };
+        let mut running = peer.link.take().map(|link| link.running).unwrap_or_default();
+        running.sort_unstable();
+        peer.offers.clear();
         if running.is_empty() && peer.standing.is_blank() && peer.unacked.is_empty() && peer.trust.is_empty() {
             let key = peer.standing.record.key;
             self.slab.remove(id);
@@ -188,27 +209,87 @@ impl Peers {
     /// What the peer offers from now on.
     pub(crate) fn offer(&mut self, id: usize, slots: usize, offers: Vec<ClassKey>, now: Millis) {
         self.shift(id, Readiness::Absent);
-        if let Some(link) = self.slab.get_mut(id).and_then(|peer| peer.link.as_mut()) {
+        if let Some(peer) = self.slab.get_mut(id)
+            && let Some(link) = &mut peer.link
+        {
             link.slots = slots;
-            link.offers = offers;
+            peer.offers = offers;
         }
         self.refresh(id, now);
     }
 
     /// An attempt of a task goes to the peer.
     pub(crate) fn start(&mut self, id: usize, task: usize, now: Millis) {
-        if let Some(link) = self.slab.get_mut(id).and_then(|peer| peer.link.as_mut()) {
-            link.running.insert(task);
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
+        let Some(link) = &mut peer.link else { return };
+        debug_assert!(!link.running.contains(&task), "an owner has one attempt of a task");
+        link.running.push(task);
+        card.running = card.running.saturating_add(1);
+        // With a slot left it stays where it is.
+        if card.running >= card.slots {
+            self.refresh(id, now);
         }
-        self.refresh(id, now);
     }
 
     /// The peer no longer runs its attempt of a task.
     pub(crate) fn finish(&mut self, id: usize, task: usize, now: Millis) {
-        if let Some(link) = self.slab.get_mut(id).and_then(|peer| peer.link.as_mut()) {
-            link.running.remove(&task);
+        if let Some(link) = self.slab.get_mut(id).and_then(|peer| peer.link.as_mut())
+            && let Some(at) = link.running.iter().position(|running| *running == task)
+        {
+            link.running.swap_remove(at);
         }
         self.refresh(id, now);
+    }
+
+    /// The peer is given an attempt of this work. True if it has to fetch and compile the kernel first.
+    pub(crate) fn given(
+        &mut self,
+        id: usize,
+        works: &Works,
+        (module, work): (&ModuleId, Option<WorkId>),
+        blobs: &[BlobId],
+        now: Millis,
+        config: &MarketConfig,
+    ) -> bool {
+        // Who did such work lately has nothing new to remember, and is not looked up.
+        if blobs.is_empty() && work.is_some_and(|work| self.card(id).is_some_and(|card| card.suit(work).is_some())) {
+            return false;
+        }
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return true };
+        let Peer { history, trust, .. } = peer;
+        let audit_ppm = || trust::posterior(trust, module, &config.trust).audit_ppm(&config.trust);
+        let given = history.given(works, work, blobs, now, &config.limits, audit_ppm);
+        if let Some(forgotten) = given.forgotten {
+            card.forget(forgotten);
+        }
+        if let Some(suit) = work.and_then(|work| history.suit(work)) {
+            card.put(suit);
+        }
+        given.cold
+    }
+
+    /// The peer took this long for a work, or at least this long.
+    pub(crate) fn learn(&mut self, id: usize, work: WorkId, ms: u64, now: Millis) {
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
+        peer.history.learn(work, ms, now);
+        if let Some(suit) = peer.history.suit(work) {
+            card.update(suit);
+        }
+    }
+
+    /// How long the peer takes for a work by its own past; `None` while there is too little of it.
+    pub(crate) fn forecast(&self, id: usize, work: WorkId) -> Option<Forecast> {
+        match self.cards.get(id)?.suit(work) {
+            Some(suit) => suit.forecast,
+            None => self.slab.get(id)?.history.forecast(work),
+        }
+    }
+
+    /// An attempt of the peer ended in an outcome.
+    pub(crate) fn answered(&mut self, id: usize) {
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
+        peer.standing.answered();
+        card.lost_the_last = false;
     }
 
     /// An attempt ended without an outcome. Gives the time until which the peer gets no work, if there is one.
@@ -262,24 +343,25 @@ impl Peers {
         networks: &[Network],
         dice: &mut Dice,
     ) -> Option<usize> {
-        let link = |id: usize| self.slab.get(id).and_then(|peer| peer.link.as_ref());
         let elsewhere =
-            |id: usize| networks.is_empty() || link(id).is_some_and(|link| !networks.contains(&link.network));
-        self.pool.pick(class, excluded, elsewhere, dice)
+            |id: usize| networks.is_empty() || self.card(id).is_some_and(|card| !networks.contains(&card.network));
+        self.pool.pick(class, excluded, |id| self.owner_of(id), elsewhere, dice)
     }
 
     /// Whether the peer is who it was, offers the class and has a free slot.
     pub(crate) fn is_free(&self, id: usize, key: &PublicKey, class: &ClassKey) -> bool {
         self.slab.get(id).is_some_and(|peer| {
-            peer.standing.record.key == *key
-                && peer.readiness == Readiness::Free
-                && peer.link.as_ref().is_some_and(|link| link.offers.contains(class))
+            peer.standing.record.key == *key && peer.readiness == Readiness::Free && peer.offers.contains(class)
         })
     }
 
     /// A random free referee of an owner that is not excluded.
     pub(crate) fn pick_referee(&self, class: &ClassKey, excluded: &[AccountId], dice: &mut Dice) -> Option<usize> {
-        self.referees.pick(class, excluded, |_| true, dice)
+        self.referees.pick(class, excluded, |id| self.owner_of(id), |_| true, dice)
+    }
+
+    fn owner_of(&self, id: usize) -> Option<AccountId> {
+        self.card(id).map(|card| card.owner)
     }
 
     /// Whether the account's peers are the operator's.
@@ -299,7 +381,12 @@ impl Peers {
 
     /// Puts the peer where its slots and standing say. True if it has a free slot.
     pub(crate) fn refresh(&mut self, id: usize, now: Millis) -> bool {
-        let Some(peer) = self.slab.get(id) else { return false };
+        let (Some(peer), Some(card)) = (self.slab.get(id), self.cards.get_mut(id)) else { return false };
+        card.lost_the_last = peer.standing.lost_the_last();
+        if let Some(link) = &peer.link {
+            let (slots, running) = (u16::try_from(link.slots), u16::try_from(link.running.len()));
+            (card.slots, card.running) = (slots.unwrap_or(u16::MAX), running.unwrap_or(u16::MAX));
+        }
         let to =
             match &peer.link {
                 Some(link) if link.slots > 0 && peer.standing.resumes(now).is_none() => {
@@ -321,8 +408,20 @@ impl Peers {
         let pool = if self.referee_accounts.contains(&owner) { &mut self.referees } else { &mut self.pool };
         let Some(link) = &peer.link else { return };
         let member = Member { owner, peer: id, slots: link.slots };
-        for &class in &link.offers {
+        for &class in &peer.offers {
             pool.shift(class, member, from, to);
         }
+    }
+}
+
+impl Peer {
+    /// Attempts it runs.
+    pub(crate) fn running(&self) -> usize {
+        self.link.as_ref().map_or(0, |link| link.running.len())
+    }
+
+    /// Classes it has slots for.
+    pub(crate) fn offers(&self) -> &[ClassKey] {
+        &self.offers
     }
 }

@@ -20,11 +20,11 @@
 
 use p2c2r_signing::{AccountId, BlobId, ModuleId};
 
-use super::{Peer, Peers};
+use super::Peers;
 use crate::dice::Dice;
 use crate::io::Network;
 use crate::peers::ClassKey;
-use crate::predict::{WorkId, Works};
+use crate::predict::{Forecast, WorkId, Works};
 use crate::trust::{ONE_PPM, TrustConfig};
 
 /// Peers drawn for one place. Two already make the worst tenth run one attempt in a hundred; with three it is one in a
@@ -86,8 +86,7 @@ impl Peers {
         let mut best: Option<(Fit, usize)> = None;
         for _ in 0..many {
             let id = self.pick(wanted.class, wanted.excluded, wanted.networks, dice)?;
-            let Some(peer) = self.get(id) else { continue };
-            let fit = fit(peer, wanted, works, trust);
+            let Some(fit) = self.fit(id, wanted, works, trust) else { continue };
             // None drawn after it could be better: in a large network each look waits for memory.
             if fit == Fit::BEST {
                 return Some(id);
@@ -99,6 +98,29 @@ impl Peers {
         }
         best.map(|(_, id)| id)
     }
+
+    /// How well a peer suits. What its card does not say it takes from where that comes from.
+    fn fit(&self, id: usize, wanted: &Wanted<'_>, works: &Works, trust: &TrustConfig) -> Option<Fit> {
+        let card = self.card(id)?;
+        let suit = wanted.work.and_then(|work| card.suit(work));
+        let history = || self.get(id).map(|peer| &peer.history);
+        let has_kernel = suit.is_some()
+            || wanted.work.is_some_and(|work| history().is_some_and(|history| history.has_kernel(works, work)));
+        let on_probation = self.audit_ppm(id, wanted.module, wanted.work, trust) >= ONE_PPM;
+        let missing_blobs = match wanted.blobs {
+            [] => 0,
+            blobs => history()?.missing_blobs(blobs),
+        };
+        let (timing, sixteenths) = timing(wanted.work.and_then(|work| self.forecast(id, work)), wanted, works);
+        Some(Fit {
+            same_network: wanted.networks.contains(&card.network),
+            timing,
+            doubtful: on_probation || card.lost_the_last,
+            sixteenths,
+            lacks: usize::from(!has_kernel) + missing_blobs,
+            load: usize::from(card.running) * 8 / usize::from(card.slots).max(1),
+        })
+    }
 }
 
 impl Fit {
@@ -106,25 +128,9 @@ impl Fit {
         Self { same_network: false, timing: Timing::Surely, doubtful: false, sixteenths: EASILY, lacks: 0, load: 0 };
 }
 
-fn fit(peer: &Peer, wanted: &Wanted<'_>, works: &Works, trust: &TrustConfig) -> Fit {
-    let link = peer.link.as_ref();
-    let history = &peer.history;
-    let has_kernel = wanted.work.is_some_and(|work| history.has_kernel(works, work));
-    let on_probation = peer.audit_ppm(wanted.module, trust) >= ONE_PPM;
-    let (timing, sixteenths) = timing(history, wanted, works);
-    Fit {
-        same_network: link.is_none_or(|link| wanted.networks.contains(&link.network)),
-        timing,
-        doubtful: on_probation || peer.standing.lost_the_last(),
-        sixteenths,
-        lacks: usize::from(!has_kernel) + history.missing_blobs(wanted.blobs),
-        load: link.map_or(0, |link| link.running.len() * 8 / link.slots.max(1)),
-    }
-}
-
 /// Who is not known takes as long as others do; if nothing is known at all, everybody is in time.
-fn timing(history: &crate::predict::History, wanted: &Wanted<'_>, works: &Works) -> (Timing, u64) {
-    let forecast = wanted.work.and_then(|work| history.forecast(work).or_else(|| works.forecast(work)));
+fn timing(own: Option<Forecast>, wanted: &Wanted<'_>, works: &Works) -> (Timing, u64) {
+    let forecast = own.or_else(|| wanted.work.and_then(|work| works.forecast(work)));
     let Some(usual) = forecast else { return (Timing::Surely, EASILY) };
     let timing = match wanted.left_ms {
         left if usual.p90() <= left => Timing::Surely,
@@ -177,16 +183,15 @@ mod tests {
             assert_eq!(id, usize::from(n));
             peers.link(id, ConnId(u64::from(n)), owner, network(n));
             peers.offer(id, 4, vec![CLASS], Millis(0));
-            (0..200).for_each(|_| peers.compared(id, MODULE, true, Millis(0), &config.trust));
+            (0..200).for_each(|_| peers.compared(id, MODULE, true, &works, Millis(0), &config.trust));
             done(&mut peers, &works, id, Some(work), &[BLOB], 20);
         }
         Field { peers, works, work, dice: Dice::new([5; 32]), trust: config.trust }
     }
 
     fn done(peers: &mut Peers, works: &Works, id: usize, work: Option<WorkId>, blobs: &[BlobId], ms: u64) {
-        let history = &mut peers.get_mut(id).unwrap().history;
-        history.given(works, work, blobs, Millis(1), &Limits::default());
-        (0..40).for_each(|_| history.learn(work.unwrap(), ms));
+        peers.given(id, works, (&MODULE, work), blobs, Millis(1), &MarketConfig::default());
+        (0..40).for_each(|_| peers.learn(id, work.unwrap(), ms, Millis(1)));
     }
 
     impl Field {
@@ -231,8 +236,7 @@ mod tests {
         slow.shunned();
 
         let mut liar = field();
-        let trust = liar.trust.clone();
-        liar.peers.compared(ODD, MODULE, false, Millis(0), &trust);
+        liar.peers.compared(ODD, MODULE, false, &liar.works, Millis(0), &liar.trust);
         liar.shunned();
 
         let mut failing = field();
@@ -243,7 +247,12 @@ mod tests {
     #[test]
     fn who_lacks_kernel_or_blob_or_is_loaded_comes_last() {
         let mut blank = field();
-        blank.peers.get_mut(ODD).unwrap().history = Default::default();
+        let Field { peers, works, .. } = &mut blank;
+        let (other, config) = (ModuleId::from_bytes([9; 32]), MarketConfig::default());
+        for size in 0..config.limits.works_per_peer {
+            let work = works.ensure(other, Path::Cpu, 1 << size, &config.limits);
+            peers.given(ODD, works, (&other, work), &[BLOB], Millis(2), &config);
+        }
         blank.shunned();
 
         let mut loaded = field();
@@ -254,7 +263,7 @@ mod tests {
         for n in 0..40 {
             let other = BlobId::from_bytes([100 + n; 32]);
             let Field { peers, works, work, .. } = &mut blob;
-            peers.get_mut(ODD).unwrap().history.given(works, Some(*work), &[other], Millis(2), &Limits::default());
+            peers.given(ODD, works, (&MODULE, Some(*work)), &[other], Millis(2), &MarketConfig::default());
         }
         blob.shunned();
     }

@@ -51,27 +51,27 @@ pub(crate) struct Pool {
     ranking: BTreeSet<(Path, Reverse<usize>, ClassId)>,
 }
 
-/// A pick walks no tree, and of most owners it reads the one entry in [`Class::free`]: with many peers, every step of a tree
-/// and every further place in memory is a miss of the cache.
+/// A pick walks no tree, and of most owners it reads one entry of [`Class::free`]: with many peers, every step of a tree and every
+/// further place in memory is a miss of the cache. Whose a peer is, it reads where placement looks anyway.
 #[derive(Debug, Default)]
 struct Class {
     by_account: BTreeMap<AccountId, usize>,
     owners: Slab<Owner>,
-    /// Owners with a free peer, in no order.
-    free: Vec<FreeOwner>,
+    /// Of each owner with a free peer, in no order.
+    free: Vec<Free>,
+    /// Who those are, in the same order: their places in `owners`.
+    free_owners: Vec<usize>,
     /// Of all peers not absent, busy ones too.
     slots: usize,
 }
 
-/// What a pick needs of an owner. Two to a line of the cache, none across two.
+/// What a pick needs of an owner, in 8 bytes: so of tens of thousands all may stay in the cache. There are fewer than 2^32 of both.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(32))]
-struct FreeOwner {
-    account: AccountId,
-    /// In [`Class::owners`].
-    at: usize,
-    /// Its free peer, if it has no other.
-    only: Option<u32>,
+enum Free {
+    /// Its only free peer.
+    Peer(u32),
+    /// The owner, in [`Class::owners`], who has several.
+    Owner(u32),
 }
 
 #[derive(Debug)]
@@ -159,9 +159,8 @@ impl Pool {
     pub(crate) fn some_free(&self, key: &ClassKey, client: AccountId, most: usize, dice: &mut Dice) -> Vec<usize> {
         let Some(class) = self.classes.get(key) else { return Vec::new() };
         let from = dice.below(class.free.len());
-        let owners = (from..from + class.free.len()).filter_map(|at| class.free_owner(at));
-        let others = owners.filter(|owner| owner.account != client).take(most);
-        others.filter_map(|owner| class.free_peer(&owner, dice)).collect()
+        let owners = (from..from + class.free.len()).filter(|&at| class.free_account(at) != Some(client)).take(most);
+        owners.filter_map(|at| class.free_peer(class.free(at)?, dice)).collect()
     }
 
     /// Whether an owner has peers of a class, busy or not.
@@ -177,13 +176,14 @@ impl Pool {
         })
     }
 
-    /// A random free peer of a random owner outside `excluded` (each listed once). Every free owner is as likely as
-    /// any other, however many peers it has. A peer that `suits` is preferred to one that does not; the latter is taken
-    /// if none was met in [`TRIES`].
+    /// A random free peer of a random owner outside `excluded` (each listed once); `owner_of` tells whose a peer is. Every free
+    /// owner is as likely as any other, however many peers it has. A peer that `suits` is preferred to one that does not; the
+    /// latter is taken if none was met in [`TRIES`].
     pub(crate) fn pick(
         &self,
         key: &ClassKey,
         excluded: &[AccountId],
+        owner_of: impl Fn(usize) -> Option<AccountId>,
         suits: impl Fn(usize) -> bool,
         dice: &mut Dice,
     ) -> Option<usize> {
@@ -191,21 +191,27 @@ impl Pool {
         if class.free.is_empty() {
             return None;
         }
+        let other = |at: usize| {
+            let free = class.free(at)?;
+            let account = match free {
+                Free::Peer(peer) => owner_of(usize::try_from(peer).ok()?)?,
+                Free::Owner(_) => class.free_account(at)?,
+            };
+            (!excluded.contains(&account)).then_some(free)
+        };
         let mut at = 0;
         let mut second_best = None;
         for _ in 0..TRIES {
             at = dice.below(class.free.len());
-            let owner = class.free_owner(at).filter(|owner| !excluded.contains(&owner.account));
-            let Some(peer) = owner.and_then(|owner| class.free_peer(&owner, dice)) else { continue };
+            let Some(peer) = other(at).and_then(|free| class.free_peer(free, dice)) else { continue };
             if suits(peer) {
                 return Some(peer);
             }
             second_best = second_best.or(Some(peer));
         }
         second_best.or_else(|| {
-            let steps = 1..=class.free.len().min(excluded.len() + 1);
-            let mut walk = steps.filter_map(|step| class.free_owner(at + step));
-            class.free_peer(&walk.find(|owner| !excluded.contains(&owner.account))?, dice)
+            let mut steps = 1..=class.free.len().min(excluded.len() + 1);
+            class.free_peer(steps.find_map(|step| other(at + step))?, dice)
         })
     }
 }
@@ -221,12 +227,16 @@ impl Class {
     /// Puts an owner where its peers say: among the free, or not, or nowhere.
     fn update(&mut self, at: usize) {
         let Some(owner) = self.owners.get_mut(at) else { return };
-        let only = |peer| if owner.free.len() == 1 { u32::try_from(peer).ok() } else { None };
-        let now = owner.free.pick(0).map(|peer| FreeOwner { account: owner.account, at, only: only(peer) });
+        let number = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+        let now = owner.free.pick(0).map(|peer| match owner.free.len() {
+            1 => Free::Peer(number(peer)),
+            _ => Free::Owner(number(at)),
+        });
         match (owner.free_at, now) {
             (None, Some(now)) => {
                 owner.free_at = Some(self.free.len());
                 self.free.push(now);
+                self.free_owners.push(at);
             }
             (Some(was), Some(now)) => {
                 if let Some(entry) = self.free.get_mut(was) {
@@ -236,7 +246,8 @@ impl Class {
             (Some(was), None) => {
                 owner.free_at = None;
                 self.free.swap_remove(was);
-                if let Some(moved) = self.free.get(was).and_then(|moved| self.owners.get_mut(moved.at)) {
+                self.free_owners.swap_remove(was);
+                if let Some(moved) = self.free_owners.get(was).and_then(|&moved| self.owners.get_mut(moved)) {
                     moved.free_at = Some(was);
                 }
             }
@@ -248,17 +259,25 @@ impl Class {
         }
     }
 
-    /// The free owner at a position; positions wrap around.
-    fn free_owner(&self, at: usize) -> Option<FreeOwner> {
+    /// What is free at a position; positions wrap around.
+    fn free(&self, at: usize) -> Option<Free> {
         self.free.get(at % self.free.len().max(1)).copied()
     }
 
-    fn free_peer(&self, owner: &FreeOwner, dice: &mut Dice) -> Option<usize> {
-        if let Some(peer) = owner.only {
-            return usize::try_from(peer).ok();
+    /// Whose that is.
+    fn free_account(&self, at: usize) -> Option<AccountId> {
+        let owner = self.free_owners.get(at % self.free_owners.len().max(1))?;
+        self.owners.get(*owner).map(|owner| owner.account)
+    }
+
+    fn free_peer(&self, free: Free, dice: &mut Dice) -> Option<usize> {
+        match free {
+            Free::Peer(peer) => usize::try_from(peer).ok(),
+            Free::Owner(owner) => {
+                let free = &self.owners.get(usize::try_from(owner).ok()?)?.free;
+                free.pick(dice.below(free.len()))
+            }
         }
-        let free = &self.owners.get(owner.at)?.free;
-        free.pick(dice.below(free.len()))
     }
 }
 
@@ -270,6 +289,11 @@ mod tests {
 
     fn owner(n: u8) -> AccountId {
         AccountId::from_bytes([n; 16])
+    }
+
+    /// Of [`pool`]'s peers.
+    fn owner_of(peer: usize) -> Option<AccountId> {
+        Some(owner(u8::try_from(peer / 10).unwrap()))
     }
 
     fn member(o: u8, peer: usize) -> Member {
@@ -291,19 +315,20 @@ mod tests {
     fn picks_reach_every_peer_and_no_excluded_owner() {
         let (pool, mut dice) = (pool(4), Dice::new([7; 32]));
         let picks: BTreeSet<usize> =
-            (0..400).filter_map(|_| pool.pick(&KEY, &[owner(2), owner(3)], |_| true, &mut dice)).collect();
+            (0..400).filter_map(|_| pool.pick(&KEY, &[owner(2), owner(3)], owner_of, |_| true, &mut dice)).collect();
         assert_eq!(picks.into_iter().collect::<Vec<_>>(), [10, 11, 40, 41]);
         let all: Vec<_> = (1..=4).map(owner).collect();
-        assert_eq!(pool.pick(&KEY, &all, |_| true, &mut dice), None);
+        assert_eq!(pool.pick(&KEY, &all, owner_of, |_| true, &mut dice), None);
         assert!(!pool.has_other_owner(&KEY, &all) && pool.has_other_owner(&KEY, &all[1..]));
     }
 
     #[test]
     fn another_network_is_preferred_and_not_required() {
         let (pool, mut dice) = (pool(40), Dice::new([7; 32]));
-        let elsewhere = (0..400).filter(|_| pool.pick(&KEY, &[], |peer| peer >= 200, &mut dice) >= Some(200)).count();
+        let elsewhere =
+            (0..400).filter(|_| pool.pick(&KEY, &[], owner_of, |peer| peer >= 200, &mut dice) >= Some(200)).count();
         assert!(elsewhere > 380, "{elsewhere} of 400");
-        assert!(pool.pick(&KEY, &[], |_| false, &mut dice).is_some());
+        assert!(pool.pick(&KEY, &[], owner_of, |_| false, &mut dice).is_some());
     }
 
     #[test]
@@ -314,7 +339,7 @@ mod tests {
         }
         let excluded: Vec<_> = (1..=8).map(owner).collect();
         for seed in 0..50 {
-            assert!(pool.pick(&KEY, &excluded, |_| true, &mut Dice::new([seed; 32])).is_some());
+            assert!(pool.pick(&KEY, &excluded, owner_of, |_| true, &mut Dice::new([seed; 32])).is_some());
         }
     }
 

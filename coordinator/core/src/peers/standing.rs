@@ -12,16 +12,14 @@ const DOUBLINGS: u64 = 7;
 
 /// Standing of one peer key.
 #[derive(Debug, Clone)]
-#[repr(C)]
 pub(crate) struct PeerStanding {
-    /// First, see [`Peer`](super::Peer).
+    pub(crate) record: PeerRecord,
+    /// The last 64 votes, newest lowest; a set bit was outvoted.
+    recent: u64,
     faults_in_row: u32,
     /// Why and until when it gets no work.
     suspended_until: Millis,
     cooling_until: Millis,
-    /// The last 64 votes, newest lowest; a set bit was outvoted.
-    recent: u64,
-    pub(crate) record: PeerRecord,
 }
 
 impl PeerStanding {

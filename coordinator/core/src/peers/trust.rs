@@ -4,13 +4,16 @@
 //! **Invariant:** what changed since the last batch is in the next one, with the settlement that says why. So the store never
 //! knows of a lie and not of the trust it cost. Not durable in between is only what a lost batch loses as well.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use p2c2r_signing::{ModuleId, PublicKey};
 
+use super::card::Card;
 use super::{Peer, Peers};
 use crate::config::MarketConfig;
 use crate::io::Millis;
+use crate::predict::{WorkId, Works};
 use crate::record::TrustRecord;
 use crate::trust::{Known, ONE_PPM, Posterior, TrustConfig};
 
@@ -18,18 +21,26 @@ use crate::trust::{Known, ONE_PPM, Posterior, TrustConfig};
 const SWEPT: usize = 64;
 
 impl Peer {
-    pub(super) fn audit_ppm(&self, module: &ModuleId, config: &TrustConfig) -> u32 {
-        self.posterior(module, config).audit_ppm(config)
-    }
-
     /// Kernels it is past its probation with.
     pub(crate) fn kernels_trusted(&self, config: &TrustConfig) -> usize {
         self.trust.values().filter(|known| known.posterior.audit_ppm(config) < ONE_PPM).count()
     }
 
     fn posterior(&self, module: &ModuleId, config: &TrustConfig) -> Posterior {
-        self.trust.get(module).map_or(Posterior::new(config), |known| known.posterior)
+        posterior(&self.trust, module, config)
     }
+}
+
+/// What is known of a peer and a kernel has changed.
+fn rate(peer: &mut Peer, card: &mut Card, module: &ModuleId, works: &Works, config: &TrustConfig) {
+    let Some(kernel) = works.first_of(module) else { return };
+    peer.history.rate(kernel, peer.posterior(module, config).audit_ppm(config));
+    peer.history.suits(kernel).for_each(|suit| card.update(suit));
+}
+
+/// How far a peer is trusted with a kernel of which this is known.
+pub(super) fn posterior(known: &BTreeMap<ModuleId, Known>, module: &ModuleId, config: &TrustConfig) -> Posterior {
+    known.get(module).map_or(Posterior::new(config), |known| known.posterior)
 }
 
 impl Peers {
@@ -45,9 +56,12 @@ impl Peers {
         }
     }
 
-    /// The chance with which the peer's next task of a kernel is checked.
-    pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, config: &TrustConfig) -> u32 {
-        self.slab.get(id).map_or(ONE_PPM, |peer| peer.audit_ppm(module, config))
+    /// The chance with which the peer's next task of a kernel, of this work, is checked.
+    pub(crate) fn audit_ppm(&self, id: usize, module: &ModuleId, work: Option<WorkId>, config: &TrustConfig) -> u32 {
+        let by_trust = || self.slab.get(id).map_or(ONE_PPM, |peer| peer.posterior(module, config).audit_ppm(config));
+        let by_card = work.and_then(|work| self.card(id)?.suit(work)).map(|suit| suit.audit_ppm);
+        debug_assert!(by_card.is_none_or(|rate| rate == by_trust()), "{by_card:?}, should be {}", by_trust());
+        by_card.unwrap_or_else(by_trust)
     }
 
     /// How far the peer is trusted with a kernel.
@@ -56,8 +70,16 @@ impl Peers {
     }
 
     /// A vote of the peer was compared with others.
-    pub(crate) fn compared(&mut self, id: usize, module: ModuleId, right: bool, now: Millis, config: &TrustConfig) {
-        let Some(peer) = self.slab.get_mut(id) else { return };
+    pub(crate) fn compared(
+        &mut self,
+        id: usize,
+        module: ModuleId,
+        right: bool,
+        works: &Works,
+        now: Millis,
+        config: &TrustConfig,
+    ) {
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
         let room = peer.trust.len() < config.kernels_per_peer || peer.trust.contains_key(&module);
         if room {
             let newcomer = Known { posterior: Posterior::new(config), compared: now };
@@ -68,6 +90,7 @@ impl Peers {
             } else {
                 known.posterior.lied(config);
             }
+            rate(peer, card, &module, works, config);
         }
         // A lie of which nothing can be remembered here must not leave better things in the store.
         if room || !right {
@@ -81,12 +104,14 @@ impl Peers {
         id: usize,
         module: ModuleId,
         before: Posterior,
+        works: &Works,
         now: Millis,
         config: &MarketConfig,
     ) {
-        let Some(peer) = self.slab.get_mut(id) else { return };
+        let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
         if let Some(known) = peer.trust.get_mut(&module) {
             known.posterior = before;
+            rate(peer, card, &module, works, &config.trust);
             self.untold.insert((peer.standing.record.key, module));
         }
         peer.standing.pardon(config);
@@ -99,8 +124,8 @@ impl Peers {
 
     /// What is known now where that changed since the last call, and what is forgotten of the next few peers: at most one record for each
     /// vote settled or pardoned, and for each kernel of [`SWEPT`] peers.
-    pub(crate) fn trust_changed(&mut self, now: Millis) -> Vec<TrustRecord> {
-        self.sweep(now);
+    pub(crate) fn trust_changed(&mut self, works: &Works, now: Millis, config: &MarketConfig) -> Vec<TrustRecord> {
+        self.sweep(works, now, config);
         let untold = std::mem::take(&mut self.untold);
         let record = |(key, module): (PublicKey, ModuleId)| {
             let peer = self.by_key.get(&key).and_then(|&id| self.slab.get(id));
@@ -109,16 +134,19 @@ impl Peers {
         untold.into_iter().map(record).collect()
     }
 
-    fn sweep(&mut self, now: Millis) {
+    fn sweep(&mut self, works: &Works, now: Millis, config: &MarketConfig) {
         let from = self.swept.map_or(Bound::Unbounded, Bound::Excluded);
         let next: Vec<_> =
             self.by_key.range((from, Bound::Unbounded)).take(SWEPT).map(|(&key, &id)| (key, id)).collect();
         // After the last one from the start again.
         self.swept = next.last().filter(|_| next.len() == SWEPT).map(|&(key, _)| key);
         for (key, id) in next {
-            let Some(peer) = self.slab.get_mut(id) else { continue };
-            let stale = peer.trust.extract_if(.., |_, known| known.is_stale(now));
-            self.untold.extend(stale.map(|(module, _)| (key, module)));
+            let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { continue };
+            let stale: Vec<_> = peer.trust.extract_if(.., |_, known| known.is_stale(now)).collect();
+            for (module, _) in stale {
+                rate(peer, card, &module, works, &config.trust);
+                self.untold.insert((key, module));
+            }
         }
     }
 }
