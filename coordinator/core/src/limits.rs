@@ -51,7 +51,8 @@ pub struct Limits {
     pub golden_owners: usize,
     /// Tasks waiting for free peers; they count in `tasks` as well.
     pub pending: usize,
-    /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges.
+    /// Gaps a session may leave in its task numbers: finished numbers are kept as ranges, 16 bytes each. The oldest is closed then, and
+    /// its numbers count as used: clients count on, also over tasks that were refused or that they ran themselves.
     pub number_gaps: usize,
     /// Commits handed to the store and not yet durable; past it new money is refused.
     pub commits_in_flight: usize,

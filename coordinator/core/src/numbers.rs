@@ -35,6 +35,15 @@ impl Numbers {
         self.ranges.len()
     }
 
+    /// Adds the least numbers that are missing between others; nothing happens if none are.
+    pub fn close_first_gap(&mut self) {
+        if self.range_count() > 1
+            && let (Some((first, _)), Some((_, last))) = (self.ranges.pop_first(), self.ranges.pop_first())
+        {
+            self.ranges.insert(first, last);
+        }
+    }
+
     fn range_of(&self, number: u64) -> Option<(u64, u64)> {
         let (&first, &last) = self.ranges.range(..=number).next_back()?;
         (number <= last).then_some((first, last))
@@ -72,6 +81,15 @@ mod tests {
         assert!(set.insert(u64::MAX) && set.insert(0) && set.insert(u64::MAX - 1));
         assert!(!set.insert(u64::MAX) && !set.insert(0));
         assert_eq!(set.range_count(), 2);
+    }
+
+    #[test]
+    fn the_first_gap_is_closed() {
+        let mut set: Numbers = [1, 2, 5, 9].into_iter().collect();
+        set.close_first_gap();
+        assert_eq!((0..11).filter(|n| set.contains(*n)).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 9]);
+        (0..3).for_each(|_| set.close_first_gap());
+        assert_eq!((0..11).filter(|n| set.contains(*n)).collect::<Vec<_>>(), (1..10).collect::<Vec<_>>());
     }
 
     proptest! {

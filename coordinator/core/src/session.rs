@@ -84,9 +84,13 @@ impl Session {
         }
     }
 
-    /// Gaps the client's numbers left, as far as it is the client's doing.
-    pub(crate) fn gaps(&self) -> usize {
-        self.finished.range_count().saturating_sub(self.restored_ranges)
+    /// A task is over. Past `most_gaps` that the client's numbers left, the oldest is closed: what was never used of it, as refused tasks'
+    /// numbers, counts as used. Not while results from before a restart may come, which are known by their numbers.
+    pub(crate) fn finish(&mut self, number: u64, now: Millis, most_gaps: usize) {
+        self.finished.insert(number);
+        while now >= self.recovering_until && self.finished.range_count() > self.restored_ranges + most_gaps.max(1) {
+            self.finished.close_first_gap();
+        }
     }
 
     /// Keeps an amount for a task.

@@ -112,7 +112,7 @@ impl Market {
         let cost = cost_of(task.phase);
         if let Some(session) = self.sessions.get_mut(task.session) {
             session.tasks.remove(&task.number);
-            session.finished.insert(task.number);
+            session.finish(task.number, self.now, self.config.limits.number_gaps);
             if let Some(cost) = cost {
                 session.unreserve(cost);
             }

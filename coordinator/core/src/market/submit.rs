@@ -121,7 +121,6 @@ impl Market {
             return Err(refuse(Refusal::Funds, message));
         }
         check_below("tasks in flight in this session", session.tasks.len(), limits.tasks_per_session)?;
-        check_below("gaps in this session's task numbers", session.gaps(), limits.number_gaps)?;
         let full = |what: &str, count: usize, limit: usize| {
             refuse(Refusal::Unavailable, format!("the coordinator has {count} {what}, at most {limit} fit"))
         };

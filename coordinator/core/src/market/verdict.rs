@@ -134,7 +134,7 @@ impl Market {
             self.cancel_running(key);
             if let Some(session) = self.sessions.get_mut(session) {
                 session.tasks.remove(&number);
-                session.finished.insert(number);
+                session.finish(number, self.now, self.config.limits.number_gaps);
             }
             self.forget(key);
         }
