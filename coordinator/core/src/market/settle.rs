@@ -52,6 +52,8 @@ impl Market {
         let mut tasks: Vec<DecidedTask> = Vec::new();
         let mut grounds: Vec<Grounds> = Vec::new();
         let mut executions = 0;
+        // Before what is set aside for tasks of this batch is taken for spent: it is not free for others.
+        let free = self.platform_free();
         while executions < self.config.limits.batch_executions {
             let Some(key) = self.decided.pop_front() else { break };
             let Some(task) = self.tasks.get(key) else { continue };
@@ -65,7 +67,7 @@ impl Market {
             grounds.push(Grounds::of(task));
             self.leave(key);
         }
-        share_costs(&mut tasks, self.platform_free());
+        share_costs(&mut tasks, free);
         let batch = self.ledger.last_batch() + 1;
         let share = self.config.peer_share_percent;
         let mut settlement = settle(batch, self.now, share, &tasks);
