@@ -1,10 +1,9 @@
 //! How long executions take, learnt from the market's own clock: from the moment an attempt was assigned to the moment its
 //! result came in, the way there and back included. A peer can be slow, it cannot claim to be fast.
 //!
-//! What is counted: results with an output. What is not: faults, refusals and every other end before the work was done,
-//! and a peer's first execution of a kernel, which has fetching and compiling in it. An attempt that was called off
-//! after it had run for longer than is usual counts for as long as it ran: leaving it out would cut off the tail, and
-//! each prediction would be rosier than the one before.
+//! What is counted: results with an output, and attempts called off before there was one, at a deadline or because another was
+//! faster, as longer than they ran ([`crate::sketch`]). What is not: faults, refusals and every other end before the work was
+//! done, and a peer's first execution of a kernel, which has fetching and compiling in it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +13,7 @@ use p2c2r_signing::{BlobId, ModuleId};
 use crate::io::Millis;
 use crate::limits::Limits;
 use crate::peers::Suit;
-use crate::sketch::{Bucket, Sketch};
+use crate::sketch::{Bucket, Quantile, Sketch, Took};
 
 /// Samples of all peers before a prediction is made of them: under 16 the 90th percentile is just the largest.
 pub(crate) const SAMPLES_OF_ALL: u32 = 16;
@@ -32,12 +31,15 @@ impl WorkId {
     }
 }
 
-/// How long an execution will take. Quantiles as a sketch tells them: three bytes, as there are some in every peer's history.
+/// How long an execution will take. Quantiles as a sketch tells them, in four bytes, as there are some in every peer's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Forecast {
     p50: Bucket,
     p90: Bucket,
     p99: Bucket,
+    /// Whether of the last, and of those before that are the same, is only known that they are as much or more: so many of the
+    /// executions were called off.
+    open: bool,
 }
 
 impl Forecast {
@@ -45,38 +47,52 @@ impl Forecast {
         if sketch.samples() < least {
             return None;
         }
-        Some(Self { p50: sketch.quantile(50)?, p90: sketch.quantile(90)?, p99: sketch.quantile(99)? })
+        let last = sketch.quantile(99)?;
+        Some(Self {
+            p50: sketch.quantile(50)?.bucket(),
+            p90: sketch.quantile(90)?.bucket(),
+            p99: last.bucket(),
+            open: matches!(last, Quantile::Past(_)),
+        })
     }
 
-    /// In half of all cases not longer; milliseconds.
+    /// In half of all cases not longer; milliseconds. If it is only known to be longer than all seen, just longer than that.
     pub(crate) fn p50(&self) -> u64 {
         self.p50.ms()
     }
 
-    /// In nine of ten.
+    /// In nine of ten; the same way.
     pub(crate) fn p90(&self) -> u64 {
         self.p90.ms()
     }
 
-    /// In 99 of a hundred.
-    fn p99(&self) -> u64 {
-        self.p99.ms()
+    /// Whether nine of ten are known to take no longer than this.
+    pub(crate) fn surely_within(&self, ms: u64) -> bool {
+        self.knows(self.p90) && self.p90() <= ms
+    }
+
+    /// Whether half of them take no longer, as far as is known.
+    pub(crate) fn perhaps_within(&self, ms: u64) -> bool {
+        self.p50() <= ms
     }
 
     /// Milliseconds after which an execution is slow, for a client that waits `patience_ms`. Past the 90th percentile, if
     /// then it may well take half as long again or end too late; but not so late that half of all others would not make it
     /// after it, unless half are not done by then. Else it is about to end, and only past the 99th something is wrong. A
-    /// sixteenth more, which is what a sketch may be off.
-    pub(crate) fn slow_after(&self, patience_ms: u64) -> u64 {
-        let (p50, p90, p99) = (self.p50(), self.p90(), self.p99());
+    /// sixteenth more, which is what a sketch may be off. A percentile nobody knows is a long tail; if that is the 90th, it is
+    /// slow at its last chance, and `None` if there is none.
+    pub(crate) fn slow_after(&self, patience_ms: u64) -> Option<u64> {
+        let (p50, p90, p99) = (self.p50(), self.p90(), self.p99.ms());
         let past = |ms: u64| ms + ms / 16 + 1;
-        let long_tail = p99 * 2 > p90 * 3 || p99 > patience_ms;
+        let long_tail = self.open || p99 * 2 > p90 * 3 || p99 > patience_ms;
         let last_chance = patience_ms.saturating_sub(p50);
-        match (long_tail, last_chance >= p50) {
-            (false, _) => past(p99),
-            (true, true) => past(p90).min(last_chance),
-            (true, false) => past(p90),
-        }
+        let last_chance = (self.knows(self.p50) && last_chance >= p50).then_some(last_chance);
+        let slow = if long_tail { self.knows(self.p90).then(|| past(p90)) } else { return Some(past(p99)) };
+        slow.into_iter().chain(last_chance).min()
+    }
+
+    fn knows(&self, percentile: Bucket) -> bool {
+        !self.open || percentile < self.p99
     }
 }
 
@@ -119,9 +135,9 @@ impl Works {
     }
 
     /// An execution took this long.
-    pub(crate) fn learn(&mut self, work: WorkId, ms: u64) {
+    pub(crate) fn learn(&mut self, work: WorkId, took: Took) {
         if let Some(work) = self.all.get_mut(work.number()) {
-            work.durations.add(ms);
+            work.durations.add(took);
             work.forecast = Forecast::of(&work.durations, SAMPLES_OF_ALL);
         }
     }
@@ -133,7 +149,7 @@ impl Works {
     /// What the faster quarter of executions takes at most; milliseconds.
     pub(crate) fn fast(&self, work: WorkId) -> Option<u64> {
         let durations = &self.all.get(work.number())?.durations;
-        (durations.samples() >= SAMPLES_OF_ALL).then(|| durations.quantile(25)).flatten().map(Bucket::ms)
+        (durations.samples() >= SAMPLES_OF_ALL).then(|| durations.quantile(25)).flatten().map(|fast| fast.bucket().ms())
     }
 
     /// The first work of a kernel, if any of it was seen.
@@ -213,11 +229,11 @@ impl History {
         given
     }
 
-    /// The peer took this long, or at least this long.
-    pub(crate) fn learn(&mut self, work: WorkId, ms: u64, now: Millis) {
+    /// The peer took this long.
+    pub(crate) fn learn(&mut self, work: WorkId, took: Took, now: Millis) {
         let known = self.works.iter_mut().zip(&mut self.durations).find(|(done, _)| done.work == work);
         if let Some((done, durations)) = known {
-            durations.add(ms);
+            durations.add(took);
             done.heard = now;
             done.forecast = Forecast::of(durations, SAMPLES_OF_PEER);
         }
@@ -280,7 +296,7 @@ mod tests {
             assert_eq!(Bucket::of(ms).ms(), ms);
             Bucket::of(ms)
         });
-        Forecast { p50, p90, p99 }
+        Forecast { p50, p90, p99, open: false }
     }
 
     const fn module(n: u8) -> ModuleId {
@@ -310,21 +326,47 @@ mod tests {
         let only = works.ensure(module(1), Path::Cpu, 1, &limits).unwrap();
         assert_eq!(works.ensure(module(2), Path::Cpu, 1, &limits), None);
         for _ in 1..SAMPLES_OF_ALL {
-            works.learn(only, 10);
+            works.learn(only, Took::Exactly(10));
         }
         assert_eq!((works.forecast(only), works.fast(only)), (None, None));
-        works.learn(only, 10);
+        works.learn(only, Took::Exactly(10));
         assert_eq!((works.forecast(only), works.fast(only)), (Some(forecast(10, 10, 10)), Some(10)));
     }
 
     #[test]
     fn a_short_tail_is_waited_for_if_there_is_time() {
-        let slow = |p90, p99, patience| forecast(20, p90, p99).slow_after(patience);
+        let slow = |p90, p99, patience| forecast(20, p90, p99).slow_after(patience).unwrap();
         assert_eq!(slow(33, 49, 100), 49 + 3 + 1, "it is about to end");
         assert_eq!(slow(33, 53, 100), 33 + 2 + 1, "it may take long");
         assert_eq!(slow(67, 107, 100), 67 + 4 + 1, "it may be late");
         assert_eq!(slow(83, 107, 100), 100 - 20, "another one needs the rest");
         assert_eq!(slow(37, 61, 39), 37 + 2 + 1, "there is no time for two");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_a_long_tail() {
+        // So many of a hundred took 20 and 33 ms; the others were called off after 100.
+        let after = |at_20: u32, at_33: u32| {
+            let mut sketch = Sketch::default();
+            (0..at_20).for_each(|_| sketch.add(Took::Exactly(20)));
+            (0..at_33).for_each(|_| sketch.add(Took::Exactly(33)));
+            (at_20 + at_33..100).for_each(|_| sketch.add(Took::AtLeast(100)));
+            Forecast::of(&sketch, SAMPLES_OF_ALL).unwrap()
+        };
+        let check = |forecast: Forecast, within: [bool; 4], slow_after| {
+            let sure = [100, 10_000].map(|ms| forecast.surely_within(ms));
+            let perhaps = [100, 10_000].map(|ms| forecast.perhaps_within(ms));
+            assert_eq!(
+                ([sure, perhaps].concat(), forecast.slow_after(100)),
+                (within.to_vec(), slow_after),
+                "{forecast:?}"
+            );
+        };
+        check(after(60, 40), [true; 4], Some(33 + 2 + 1));
+        check(after(60, 37), [true; 4], Some(33 + 2 + 1));
+        check(after(60, 20), [false, false, true, true], Some(100 - 20));
+        check(after(30, 10), [false, false, false, true], None);
+        assert_eq!(after(60, 40).slow_after(10_000), Some(33 + 2 + 1));
     }
 
     fn given(history: &mut History, works: &Works, work: WorkId, blobs: &[BlobId], at: u64, limits: &Limits) -> bool {
@@ -368,8 +410,8 @@ mod tests {
         }
         assert_eq!(ids.map(|id| history.has_kernel(&works, id)), [false, true, true]);
         assert_eq!((history.missing_blobs(&blobs), history.missing_blobs(&blobs[1..])), (1, 0));
-        history.learn(ids[0], 5, Millis(4));
-        (0..SAMPLES_OF_PEER).for_each(|_| history.learn(ids[1], 5, Millis(4)));
+        history.learn(ids[0], Took::Exactly(5), Millis(4));
+        (0..SAMPLES_OF_PEER).for_each(|_| history.learn(ids[1], Took::Exactly(5), Millis(4)));
         assert_eq!(history.forecast(ids[0]), None, "what is forgotten stays forgotten");
         assert_eq!(history.forecast(ids[1]), Some(forecast(5, 5, 5)));
     }

@@ -64,7 +64,7 @@ impl Market {
     fn finish_now(&mut self, class: ClassKey, asked: &Asked) -> Option<Finish> {
         let work = self.works.find(asked.module, class.path, asked.max_units)?;
         // The usual case, without a look at any peer.
-        if self.works.forecast(work)?.p50() <= u64::from(asked.deadline_ms) {
+        if self.works.forecast(work)?.perhaps_within(u64::from(asked.deadline_ms)) {
             return None;
         }
         let peers = self.peers.pool.some_free(&class, asked.client, LOOKED_AT, &mut self.dice);

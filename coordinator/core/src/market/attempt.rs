@@ -121,17 +121,15 @@ impl Market {
 
     /// A task ends at its deadline: whose attempt is late by then, with as much time as such work usually takes, lost it.
     /// Without a forecast, with less time than that, or with a kernel to fetch first, nobody is to blame: clients may ask for
-    /// the impossible.
+    /// the impossible. The attempts themselves end with the task.
     fn blame_late(&mut self, key: usize) {
         let Some(task) = self.tasks.get(key) else { return };
         let fair = |a: &&Attempt| {
             let usual = a.work.and_then(|work| self.works.forecast(work));
-            !a.cold && usual.is_some_and(|usual| usual.p90() <= task.patience_ms)
+            !a.cold && usual.is_some_and(|usual| usual.surely_within(task.patience_ms))
         };
         let attempts = task.attempts.iter().filter(fair).map(|a| (a.state, a.until));
         for peer in late(attempts, self.now) {
-            self.learn_at_least(key, peer);
-            self.stop(key, peer, AttemptState::Missing);
             self.stats.faults += 1;
             let resumes = self.peers.fault(peer, self.now, &self.config);
             self.time_peer(peer, resumes);

@@ -97,10 +97,8 @@ impl Market {
         let (peer, owner, network) = (card.key, card.owner, card.network);
         let Some(conn) = self.peers.get(id).and_then(|peer| Some(peer.link.as_ref()?.conn)) else { return false };
         let work = self.works.ensure(task.module, class.path, task.max_units, &self.config.limits);
-        let slow_after = work.and_then(|work| {
-            let own = self.peers.forecast(id, work).map_or(u64::MAX, |own| own.slow_after(task.patience_ms));
-            Some(self.works.forecast(work)?.slow_after(task.patience_ms).min(own))
-        });
+        let forecasts = work.map(|work| [self.peers.forecast(id, work), self.works.forecast(work)]);
+        let slow_after = forecasts.into_iter().flatten().flatten().filter_map(|f| f.slow_after(task.patience_ms)).min();
         let slow_from = slow_after.map(|ms| self.now.plus(ms));
         let cold = self.peers.given(id, &self.works, (&task.module, work), &task.blobs, self.now, &self.config);
         let nonce = self.dice.nonce();

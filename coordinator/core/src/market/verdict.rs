@@ -156,25 +156,25 @@ impl Market {
         }
     }
 
-    /// Nobody waits for the attempts that still run. A result that crosses the word on its way counts all the same
-    /// until the batch is cut.
+    /// Nobody waits for the attempts that still run, nor for those given up as late that may still be at it. A result that crosses
+    /// the word on its way counts all the same until the batch is cut.
     pub(super) fn cancel_running(&mut self, key: usize) {
         let Some(task) = self.tasks.get(key) else { return };
-        let running: Vec<_> = task
-            .attempts
-            .iter()
-            .filter_map(|a| match a.state {
-                AttemptState::Running(peer) => Some((peer, a.nonce)),
-                _ => None,
-            })
-            .collect();
-        for (peer, nonce) in running {
-            self.learn_at_least(key, peer);
-            self.stop(key, peer, AttemptState::Missing);
+        let out = |state| matches!(state, AttemptState::Running(_) | AttemptState::Missing);
+        let out: Vec<_> =
+            task.attempts.iter().filter(|a| out(a.state)).map(|a| (a.peer, a.nonce, a.is_running())).collect();
+        for (peer, nonce, runs) in out {
+            let Some(peer) = self.peers.find(&peer) else { continue };
+            if runs {
+                self.learn_at_least(key, peer);
+                self.stop(key, peer, AttemptState::Missing);
+            }
             if let Some(conn) = self.peers.get(peer).and_then(|p| p.link.as_ref()).map(|link| link.conn) {
                 self.tell_peer(conn, ServerToPeer::Cancel { nonce });
             }
-            self.work_for(peer);
+            if runs {
+                self.work_for(peer);
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::dice::Dice;
 use crate::io::{ConnId, Millis, Network};
 use crate::predict::{Forecast, History, WorkId, Works};
 use crate::record::{PeerRecord, SettlementRecord, Snapshot};
+use crate::sketch::Took;
 use crate::trust::Known;
 
 /// All peers known, online or not.
@@ -268,10 +269,10 @@ impl Peers {
         given.cold
     }
 
-    /// The peer took this long for a work, or at least this long.
-    pub(crate) fn learn(&mut self, id: usize, work: WorkId, ms: u64, now: Millis) {
+    /// The peer took this long for a work.
+    pub(crate) fn learn(&mut self, id: usize, work: WorkId, took: Took, now: Millis) {
         let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { return };
-        peer.history.learn(work, ms, now);
+        peer.history.learn(work, took, now);
         if let Some(suit) = peer.history.suit(work) {
             card.update(suit);
         }

@@ -11,7 +11,8 @@
 //! - Attempts whose votes are compared with others (replicas, audits, replacements in a dispute) are not placed at all: they
 //!   go to a random owner ([`Pool::pick`]), whatever is known of it. Who executes first cannot have a say in who checks.
 //! - One attempt in [`UNIFORM_ONE_IN`] is not placed either, so that a newcomer finds work and earns trust, and the market
-//!   hears of everybody's speed.
+//!   hears of everybody's speed. But of those that would go to a peer that by its own past hardly makes it, which most likely would
+//!   work for nothing, only one in [`HOPELESS_ONE_IN`] does: enough to hear when it has become quick.
 //! - Of the rest, a peer that is better than all others is given [`DRAWN`] times its even share, and no peer more.
 //!   Who needs half the time there is, is as good as who needs a tenth, so seeming fast wins nothing where the usual peer is fast
 //!   enough.
@@ -34,6 +35,10 @@ const DRAWN: usize = 3;
 /// One attempt of so many goes to any free peer.
 const UNIFORM_ONE_IN: usize = 8;
 
+/// Of those, one of so many that would go to a peer that hardly makes it. 4: it is tried with a thirty-second of an even share, as
+/// admission tries tasks.
+const HOPELESS_ONE_IN: usize = 4;
+
 /// An attempt to be placed.
 pub(crate) struct Wanted<'a> {
     pub(crate) class: &'a ClassKey,
@@ -52,7 +57,7 @@ struct Fit {
     same_network: bool,
     timing: Timing,
     doubtful: bool,
-    /// Of the time there is, what nine of ten take; at least [`EASILY`].
+    /// Of the time there is, what nine of ten take, or half of them if nine do not make it; at least [`EASILY`].
     sixteenths: u64,
     /// Kernel and blobs it has to fetch.
     lacks: usize,
@@ -82,11 +87,18 @@ impl Peers {
         trust: &TrustConfig,
         dice: &mut Dice,
     ) -> Option<usize> {
-        let many = if dice.below(UNIFORM_ONE_IN) == 0 { 1 } else { DRAWN };
+        let mut many = if dice.below(UNIFORM_ONE_IN) == 0 { 1 } else { DRAWN };
         let mut best: Option<(Fit, usize)> = None;
-        for _ in 0..many {
+        let mut drawn = 0;
+        while drawn < many {
+            drawn += 1;
             let id = self.pick(wanted.class, wanted.excluded, wanted.networks, dice)?;
             let Some(fit) = self.fit(id, wanted, works, trust) else { continue };
+            let hopeless =
+                || fit.timing == Timing::Hardly && wanted.work.is_some_and(|w| self.forecast(id, w).is_some());
+            if many == 1 && hopeless() && dice.below(HOPELESS_ONE_IN) > 0 {
+                many = DRAWN;
+            }
             // None drawn after it could be better: in a large network each look waits for memory.
             if fit == Fit::BEST {
                 return Some(id);
@@ -132,12 +144,12 @@ impl Fit {
 fn timing(own: Option<Forecast>, wanted: &Wanted<'_>, works: &Works) -> (Timing, u64) {
     let forecast = own.or_else(|| wanted.work.and_then(|work| works.forecast(work)));
     let Some(usual) = forecast else { return (Timing::Surely, EASILY) };
-    let timing = match wanted.left_ms {
-        left if usual.p90() <= left => Timing::Surely,
-        left if usual.p50() <= left => Timing::Perhaps,
-        _ => Timing::Hardly,
+    let (timing, takes) = match wanted.left_ms {
+        left if usual.surely_within(left) => (Timing::Surely, usual.p90()),
+        left if usual.perhaps_within(left) => (Timing::Perhaps, usual.p50()),
+        _ => (Timing::Hardly, usual.p50()),
     };
-    (timing, (usual.p90() * 16).div_ceil(wanted.left_ms.max(1)).max(EASILY))
+    (timing, (takes * 16).div_ceil(wanted.left_ms.max(1)).max(EASILY))
 }
 
 #[cfg(test)]
@@ -150,6 +162,7 @@ mod tests {
     use crate::io::{ConnId, Millis};
     use crate::limits::Limits;
     use crate::record::Snapshot;
+    use crate::sketch::Took;
 
     const CLASS: ClassKey = ClassKey { path: Path::Cpu, class: ClassId::from_bytes([1; 32]) };
     const MODULE: ModuleId = ModuleId::from_bytes([1; 32]);
@@ -176,7 +189,7 @@ mod tests {
         let mut peers = Peers::restore(&Snapshot::default(), &config);
         let mut works = Works::default();
         let work = works.ensure(MODULE, Path::Cpu, 1, &Limits::default()).unwrap();
-        (0..40).for_each(|_| works.learn(work, 20));
+        (0..40).for_each(|_| works.learn(work, Took::Exactly(20)));
         for n in 0..PEERS {
             let owner = AccountId::from_bytes([n; 16]);
             let id = peers.ensure(SecretKey::from_seed(&[n; 32]).public(), owner, &config);
@@ -191,7 +204,7 @@ mod tests {
 
     fn done(peers: &mut Peers, works: &Works, id: usize, work: Option<WorkId>, blobs: &[BlobId], ms: u64) {
         peers.given(id, works, (&MODULE, work), blobs, Millis(1), &MarketConfig::default());
-        (0..40).for_each(|_| peers.learn(id, work.unwrap(), ms, Millis(1)));
+        (0..40).for_each(|_| peers.learn(id, work.unwrap(), Took::Exactly(ms), Millis(1)));
     }
 
     impl Field {
@@ -234,6 +247,13 @@ mod tests {
         let Field { peers, works, work, .. } = &mut slow;
         (0..10).for_each(|_| done(peers, works, ODD, Some(*work), &[BLOB], 70));
         slow.shunned();
+
+        let mut hopeless = field();
+        let Field { peers, works, work, .. } = &mut hopeless;
+        (0..10).for_each(|_| done(peers, works, ODD, Some(*work), &[BLOB], 200));
+        // A quarter of 1/80, and 7/8 * 1/1000 and little more.
+        let chosen = hopeless.chosen(&[], &[]);
+        assert!((15..60).contains(&chosen[ODD]), "{chosen:?}");
 
         let mut liar = field();
         liar.peers.compared(ODD, MODULE, false, &liar.works, Millis(0), &liar.trust);

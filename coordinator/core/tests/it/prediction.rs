@@ -1,7 +1,7 @@
 //! What the market learns of durations, and what it makes of that.
 
 use p2c2r_core::{ConnId, MarketConfig};
-use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient};
+use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient, ServerToPeer};
 
 use crate::fixture::{Desk, learn, unhedged, within};
 
@@ -100,6 +100,61 @@ fn who_drops_what_it_accepts_is_soon_given_nothing() {
         desk.heard();
     }
     assert_eq!(desk.market.stats().faults, faults);
+}
+
+#[test]
+fn what_is_mostly_called_off_at_its_deadline_is_refused_until_peers_are_quick() {
+    let (mut desk, client) = desk(unhedged(), 3, 1);
+    // Everybody would take longer than all clients wait.
+    let mut refused = Vec::new();
+    for number in 0..400 {
+        desk.client_says(client, within(number, 100));
+        refused.push(refusal(&mut desk).is_some());
+        desk.jobs();
+        desk.wait(100);
+        desk.heard();
+    }
+    let half = |of: &[bool]| of.iter().filter(|r| **r).count();
+    assert!(refused[..16].iter().all(|r| !r), "{refused:?}");
+    assert!(half(&refused[200..]) > 185, "but for one in 32: {refused:?}");
+    assert_eq!(desk.market.stats().faults, 0, "nobody is to blame");
+    desk.client_says(client, within(400, 10_000));
+    assert_eq!(refusal(&mut desk), None, "whether so much is enough nobody knows");
+    desk.jobs();
+    desk.client_says(client, ClientToServer::Cancel { number: 400 });
+    desk.heard();
+
+    let (mut refusals, mut taken_in_row, mut number) = (0, 0, 500);
+    while taken_in_row < 64 {
+        desk.client_says(client, within(number, 100));
+        match refusal(&mut desk) {
+            Some(_) => (refusals, taken_in_row) = (refusals + 1, 0),
+            None => taken_in_row += 1,
+        }
+        for (conn, job) in desk.jobs() {
+            desk.wait(20);
+            desk.answer(conn, &job, &job.truth());
+        }
+        desk.wait(100);
+        desk.heard();
+        number += 1;
+        assert!(refusals < 10_000, "it is never found out");
+    }
+}
+
+#[test]
+fn who_is_late_is_called_off() {
+    let (mut desk, client) = desk(unhedged(), 2, 1);
+    learn(&mut desk, client, 0..60, |_| 20);
+    desk.to_peers.clear();
+    desk.client_says(client, within(100, 100));
+    let (conn, job) = desk.jobs().remove(0);
+    desk.wait(100);
+    let cancelled = |(to, m, _): &(ConnId, ServerToPeer, _)| {
+        *to == conn && matches!(m, ServerToPeer::Cancel { nonce } if *nonce == job.nonce)
+    };
+    assert!(desk.to_peers.iter().any(cancelled), "it need not finish what nobody waits for");
+    assert_eq!(desk.market.stats().faults, 1);
 }
 
 #[test]

@@ -141,6 +141,16 @@ fn hedging_answers_in_time_what_would_have_been_late() {
 }
 
 #[test]
+fn nobody_works_for_nothing_where_most_cannot_be_in_time() {
+    // There and back, 84 and 112 ms of work in the median, in 100 ms.
+    for work_percent in [300, 400] {
+        let report = run(&mixed(true, work_percent));
+        assert_eq!(report.honest_punished, 0, "{report:?}");
+        assert!(work_percent == 300 || report.refused * 10 > 60 * 400, "{report:?}");
+    }
+}
+
+#[test]
 fn a_frame_cut_into_parts_is_there_sooner() {
     // Frames enough that peers are established: what is compared is not hedged.
     let play = |hedging, parts| Split::run(&mixed(hedging, 100), parts, 400);
