@@ -19,6 +19,9 @@ pub struct Limits {
     pub connections: usize,
     /// Peer keys whose standing is remembered: about 200 bytes each.
     pub peers_known: usize,
+    /// Peers looked at with every batch for trust that may be forgotten: with 64 a batch a second sees a million of them in four and
+    /// a half hours, and is longer by microseconds.
+    pub peers_swept: usize,
     /// Kinds of work whose durations are predicted: a kernel on a path in a size class. Under 700 bytes each, 100 as a rule; they
     /// are numbered with 16 bits.
     pub works: usize,
@@ -91,6 +94,7 @@ impl Default for Limits {
             reference_bytes: 128,
             connections: 200_000,
             peers_known: 1_000_000,
+            peers_swept: 64,
             works: 65_536,
             works_per_peer: 32,
             blobs_per_peer: 32,

@@ -17,9 +17,6 @@ use crate::predict::{WorkId, Works};
 use crate::record::TrustRecord;
 use crate::trust::{Known, ONE_PPM, Posterior, TrustConfig};
 
-/// Peers looked at with every batch for what may be forgotten: a batch a second sees a million of them in four and a half hours.
-const SWEPT: usize = 64;
-
 impl Peer {
     /// Kernels it is past its probation with.
     pub(crate) fn kernels_trusted(&self, config: &TrustConfig) -> usize {
@@ -123,7 +120,7 @@ impl Peers {
     }
 
     /// What is known now where that changed since the last call, and what is forgotten of the next few peers: at most one record for each
-    /// vote settled or pardoned, and for each kernel of [`SWEPT`] peers.
+    /// vote settled or pardoned, and for each kernel of the [`peers_swept`](crate::limits::Limits::peers_swept).
     pub(crate) fn trust_changed(&mut self, works: &Works, now: Millis, config: &MarketConfig) -> Vec<TrustRecord> {
         self.sweep(works, now, config);
         let untold = std::mem::take(&mut self.untold);
@@ -136,10 +133,11 @@ impl Peers {
 
     fn sweep(&mut self, works: &Works, now: Millis, config: &MarketConfig) {
         let from = self.swept.map_or(Bound::Unbounded, Bound::Excluded);
+        let most = config.limits.peers_swept;
         let next: Vec<_> =
-            self.by_key.range((from, Bound::Unbounded)).take(SWEPT).map(|(&key, &id)| (key, id)).collect();
+            self.by_key.range((from, Bound::Unbounded)).take(most).map(|(&key, &id)| (key, id)).collect();
         // After the last one from the start again.
-        self.swept = next.last().filter(|_| next.len() == SWEPT).map(|&(key, _)| key);
+        self.swept = next.last().filter(|_| next.len() == most).map(|&(key, _)| key);
         for (key, id) in next {
             let (Some(peer), Some(card)) = (self.slab.get_mut(id), self.cards.get_mut(id)) else { continue };
             let stale: Vec<_> = peer.trust.extract_if(.., |_, known| known.is_stale(now)).collect();
@@ -148,5 +146,33 @@ impl Peers {
                 self.untold.insert((key, module));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_signing::{AccountId, SecretKey};
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::record::Snapshot;
+    use crate::trust::TRUST_KEPT_MS;
+
+    #[test]
+    fn as_many_peers_are_swept_as_the_limit_says_and_all_in_turn() {
+        let limits = Limits { peers_swept: 2, ..Limits::default() };
+        let config = MarketConfig { limits, ..MarketConfig::default() };
+        let (mut peers, works) = (Peers::restore(&Snapshot::default(), &config), Works::default());
+        let module = ModuleId::from_bytes([1; 32]);
+        for n in 0..5 {
+            let id = peers.ensure(SecretKey::from_seed(&[n; 32]).public(), AccountId::from_bytes([n; 16]), &config);
+            peers.compared(id, module, true, &works, Millis(1), &config.trust);
+        }
+        let mut forgotten = |now| {
+            let changed = peers.trust_changed(&works, Millis(now), &config);
+            changed.iter().filter(|record| record.known.is_none()).count()
+        };
+        assert_eq!([1, 2, 3].map(&mut forgotten), [0; 3], "all of it is fresh");
+        assert_eq!([4, 5, 6, 7].map(|at| forgotten(at + TRUST_KEPT_MS)), [2, 2, 1, 0]);
     }
 }
