@@ -21,6 +21,9 @@ pub enum Attack {
     Sybil,
     /// Members tell each other their tasks, and lie, alike, exactly when two of them have the same task.
     Ring,
+    /// A ring whose members sit on what they have alone until it is almost too late, so that it is hedged: the hedge may go to one of
+    /// them.
+    StallingRing,
     /// Nobody cheats, but a driver's update reaches peer after peer, and under it the kernel gives another result in one of fifty
     /// executions, until it is mended half a minute after it was found out.
     FaultyKernel,
@@ -36,7 +39,7 @@ pub enum Attack {
 }
 
 impl Attack {
-    /// All that attack, in the table's order.
+    /// All that attack, in the table's order. Where all peers are alike nothing is hedged, and stalling is nothing but slow.
     pub const ALL: [Self; 11] = [
         Self::Liar,
         Self::Lazy,
@@ -50,6 +53,12 @@ impl Attack {
         Self::Feigner,
         Self::Ring,
     ];
+
+    /// Whether attackers tell each other their tasks, and lie together.
+    #[must_use]
+    pub const fn is_ring(self) -> bool {
+        matches!(self, Self::Ring | Self::StallingRing)
+    }
 
     /// Its name on the command line.
     #[must_use]
@@ -115,8 +124,8 @@ impl Mind {
             Attack::FaultyKernel if self.done > UPDATED && dice.chance(20_000) => Act::Differs,
             Attack::FaultyKernel => Act::Right,
             Attack::BitFlipper => wrong_if(dice.chance(10_000)),
-            Attack::Ring if partner => Act::WrongTogether,
-            Attack::Ring => Act::Right,
+            Attack::Ring | Attack::StallingRing if partner => Act::WrongTogether,
+            Attack::Ring | Attack::StallingRing => Act::Right,
             Attack::SlowLoris => Act::RightLate,
             Attack::Hoarder => Act::Nothing,
         }

@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     writeln!(out, "{}", Report::head())?;
     let mut reports = Vec::new();
     for attack in attacks {
-        let shares = if attack == Attack::Ring { vec![50, 100, 200] } else { vec![args.bad_permille] };
+        let shares = if attack.is_ring() { vec![50, 100, 200] } else { vec![args.bad_permille] };
         for attackers_permille in shares {
             for report in play(&args, attack, attackers_permille) {
                 writeln!(out, "{}", report.line())?;

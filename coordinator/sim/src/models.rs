@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::attack::{Act, Attack, Mind};
+use crate::attack::{Act, Mind};
 use crate::dice::Dice;
 use crate::report::{PRICE, Report, Tallies, WORK_COST};
 use crate::world::Settings;
@@ -132,7 +132,7 @@ fn task(model: Model, peers: &mut [Peer], tallies: &mut Tallies, dice: &mut Dice
         let trusted = order.first().and_then(|&first| peers.get(first)).map_or(0, |peer| peer.score);
         trusted >= TRUSTED && !dice.chance(1_000_000 / trusted)
     };
-    let ring = order.iter().take(model.first_round().max(2)).filter(|&&p| peers[p].mind.attack == Attack::Ring).count();
+    let ring = order.iter().take(model.first_round().max(2)).filter(|&&p| peers[p].mind.attack.is_ring()).count();
     let partner = !alone && ring > 1;
     let mut answers: Vec<Answer> = Vec::new();
     let mut executions = 0;

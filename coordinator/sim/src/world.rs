@@ -27,6 +27,9 @@ const DEADLINE_MS: u32 = 100;
 const MODULE: ModuleId = ModuleId::from_bytes([1; 32]);
 const CLASS: ClassId = ClassId::from_bytes([2; 32]);
 
+/// How long a ring that stalls sits on a task: some milliseconds less than its deadline.
+const STALL_MS: u64 = 92;
+
 /// How long a kernel at fault stays refused.
 const MENDED_AFTER_MS: u64 = 30_000;
 
@@ -106,6 +109,7 @@ struct Job {
     ticket: Vec<u8>,
     ballot: Ballot,
     seed: u64,
+    given: u64,
 }
 
 /// A client's task, as the observer sees it.
@@ -469,7 +473,7 @@ impl World {
                     trace_root: TraceRoot::from_bytes([0; 32]),
                 };
                 let Some(peer) = self.peers.get_mut(id) else { return };
-                peer.jobs.insert(nonce, Job { ticket, ballot, seed });
+                peer.jobs.insert(nonce, Job { ticket, ballot, seed, given: self.now });
                 let takes = match peer.mind.attack {
                     Attack::SlowLoris => Some(u64::from(DEADLINE_MS) - 1),
                     _ => self.settings.speeds.takes(
@@ -478,7 +482,7 @@ impl World {
                         &mut self.dice,
                     ),
                 };
-                if peer.mind.attack == Attack::Ring {
+                if peer.mind.attack.is_ring() {
                     *self.shared.entry(task).or_insert(0) += 1;
                 }
                 if let Some(takes) = takes {
@@ -525,8 +529,14 @@ impl World {
 
     fn done(&mut self, id: usize, nonce: AttemptNonce) {
         let Some(peer) = self.peers.get_mut(id) else { return };
-        let Some(job) = peer.jobs.remove(&nonce) else { return };
+        let Some(job) = peer.jobs.get(&nonce) else { return };
         let partner = self.shared.get(&job.ballot.task).is_some_and(|&members| members > 1);
+        let left = (job.given + STALL_MS).saturating_sub(self.now);
+        if peer.mind.attack == Attack::StallingRing && !partner && left > 0 {
+            self.after(left, Event::Done(id, nonce));
+            return;
+        }
+        let Some(job) = peer.jobs.remove(&nonce) else { return };
         let act = match peer.mind.act(self.trusted_after, partner, &mut self.dice) {
             Act::Differs if self.mended => Act::Right,
             act => act,

@@ -83,6 +83,15 @@ fn a_ring_is_bounded_by_its_chance_to_meet_itself() {
 }
 
 #[test]
+fn hedges_give_a_ring_no_more_than_its_chance_to_meet_itself() {
+    for attack in [Attack::Ring, Attack::StallingRing] {
+        let report = run(&Settings { peers: 60, speeds: Speeds::Mixed, ..settings(attack, 200, 400) });
+        let wrong = report.wrong_on_quorum + report.wrong_on_window;
+        assert!(wrong > 0 && wrong * 1_000_000 < 40_000 * report.confirmed, "{report:?}");
+    }
+}
+
+#[test]
 fn a_faulty_kernel_costs_its_peers_nothing() {
     for peers in [20, 60] {
         let report = run(&Settings { peers, ..settings(Attack::FaultyKernel, 0, 600) });
