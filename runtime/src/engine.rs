@@ -26,7 +26,7 @@ const WASI_VERSION: &str = "46.0.3";
 
 /// Raised with every change of this crate that a guest can notice, and with every change of what [`crate::rewrite`]
 /// makes of a module: compiled code is kept under the engine id.
-const HOST_REVISION: u32 = 3;
+const HOST_REVISION: u32 = 4;
 
 const ENGINE_DOMAIN: &str = "P2C2R 2026-11-22 engine id v1";
 const CODE_DOMAIN: &str = "P2C2R 2026-11-23 code id v1";

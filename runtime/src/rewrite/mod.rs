@@ -40,8 +40,8 @@ use std::collections::HashSet;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    ConstExpr, ElementItems, Export, ExternalKind, FuncValidatorAllocations, Operator, Parser, Payload, TableInit,
-    ValidPayload, Validator, WasmFeatures,
+    ConstExpr, ElementItems, Export, ExternalKind, FuncValidatorAllocations, Import, Operator, Parser, Payload,
+    TableInit, TypeRef, ValidPayload, Validator, WasmFeatures,
 };
 
 use self::body::{Body, Reader};
@@ -135,6 +135,18 @@ fn rewrite_within(
         }
         references(&payload, &mut referenced)?;
         match &payload {
+            Payload::ImportSection(imports) => {
+                for import in imports.clone().into_imports() {
+                    let Import { module, name, ty } = import?;
+                    // The validator lets them in whether or not their feature is on, and the compiler takes none.
+                    if matches!(ty, TypeRef::FuncExact(_)) {
+                        let import = format!("{module}.{name}");
+                        return Err(Refusal::BadAbi(format!(
+                            "import {import:?} is of an exact type, a feature that is off"
+                        )));
+                    }
+                }
+            }
             Payload::ExportSection(exports) => {
                 for export in exports.clone() {
                     let Export { name, kind, index } = export?;

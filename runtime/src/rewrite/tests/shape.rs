@@ -274,3 +274,14 @@ fn sections_that_were_not_there_are_put_in_their_place() {
         wasmparser::validate(&wasm).unwrap_or_else(|error| panic!("{error}: {text}"));
     }
 }
+
+/// Found by the soak, seed 100072095: a byte was changed.
+#[test]
+fn imports_of_exact_types_are_refused() {
+    let mut wasm = wat(r#"(module (import "m" "x" (func)))"#);
+    let kind = wasm.windows(3).position(|bytes| bytes == b"\x01x\0").expect("the import") + 2;
+    wasm[kind] = 0x20;
+    assert!(wasmparser::Validator::new_with_features(FEATURES).validate_all(&wasm).is_ok(), "only we refuse it");
+    let refused = rewritten(&wasm).expect_err("an exact function");
+    assert!(matches!(&refused, Refusal::BadAbi(reason) if reason.contains("\"m.x\"")), "{refused:?}");
+}
