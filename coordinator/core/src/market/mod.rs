@@ -77,7 +77,8 @@ pub struct Market {
     decided: VecDeque<usize>,
     /// When the next batch is cut, if one is due.
     settle_at: Option<Millis>,
-    last_root: Digest,
+    /// The last batch that is durable, with its root.
+    last_durable: (u64, Digest),
     timers: BTreeSet<(Millis, Timer)>,
     commits: Commits,
     draining: bool,
@@ -124,7 +125,7 @@ impl Market {
             penalties: Penalties::default(),
             suspects: snapshot.suspicions.iter().map(|s| (s.module, *s)).collect(),
             commits: Commits::after(snapshot.last_commit),
-            last_root: snapshot.recent.last().map_or(Digest::from_bytes([0; 32]), |s| s.root),
+            last_durable: snapshot.recent.last().map_or((0, Digest::from_bytes([0; 32])), |s| (s.batch, s.root)),
             kernels: snapshot.kernels.into_iter().map(|k| (k.module, k)).collect(),
             blobs: BTreeSet::new(),
             tasks: Tasks::default(),

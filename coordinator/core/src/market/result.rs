@@ -201,15 +201,17 @@ impl Market {
         Some(key)
     }
 
-    /// Answers a result for something that is over, so that its peer forgets it.
+    /// Answers a result for something that is over, so that its peer forgets it. The answer is of no batch, and names one that
+    /// is durable: the acknowledgement of one that is yet to come would be taken for that of what the peer earned in it.
     fn answer_late(&mut self, conn: ConnId, peer: usize, ticket: &Ticket) {
         if self.commits.settles(&ticket.peer, &ticket.nonce) {
             return;
         }
         let known = self.peers.get(peer).and_then(|peer| peer.unacked.find(&ticket.nonce));
+        let (batch, root) = self.last_durable;
         let message = known.unwrap_or_else(|| ServerToPeer::Settled {
-            batch: self.ledger.last_batch(),
-            root: self.last_root,
+            batch,
+            root,
             entries: vec![SettledAttempt { nonce: ticket.nonce, standing: Standing::Void, earned: Credits::ZERO }],
         });
         self.tell_peer(conn, message);

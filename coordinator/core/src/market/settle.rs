@@ -83,7 +83,6 @@ impl Market {
             }
         };
         let Settlement { record, entries, .. } = settlement;
-        self.last_root = record.root;
         self.count_batch(&record);
         for (task, at) in tasks.iter().flat_map(|t| t.executions.iter().map(|e| e.owner)).zip(&record.executions_detail)
         {
@@ -138,6 +137,7 @@ impl Market {
 
     /// A batch is durable: its peers may forget their tickets.
     pub(super) fn tell_settled(&mut self, batch: u64, root: Digest, entries: BTreeMap<PublicKey, Vec<SettledAttempt>>) {
+        self.last_durable = (batch, root);
         for (key, entries) in entries {
             let Some(peer) = self.peers.find(&key).and_then(|id| self.peers.get_mut(id)) else { continue };
             peer.unacked.push(batch, root, entries, &self.config.limits);

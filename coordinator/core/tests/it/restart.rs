@@ -4,7 +4,7 @@ use bytes::Bytes;
 use p2c2r_core::{Commit, Input, Market, Millis, Snapshot};
 use p2c2r_protocol::message::{PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing};
 
-use crate::fixture::{Desk, RATE, account, plain, submit, ticket_key, usd};
+use crate::fixture::{Desk, RATE, account, plain, submit, ticket_key, usd, within};
 
 /// The market of the same store after all its commits but the last `lost`.
 fn restarted(desk: &Desk, lost: usize) -> Desk {
@@ -97,6 +97,34 @@ fn a_result_for_a_session_that_is_over_is_void() {
     desk.answer(conn, &job, &job.truth());
     assert!(matches!(&desk.settled()[..], [(_, e)] if e.standing == Standing::Void && e.nonce == job.nonce));
     assert_eq!(desk.market.stats().tasks_recovered, 0);
+}
+
+#[test]
+fn an_answer_about_other_work_acknowledges_no_batch_that_is_yet_to_come() {
+    let mut desk = Desk::new(plain());
+    let peer = desk.peer(2, 4);
+    let client = desk.client(1, 0, 10_000);
+    desk.client_says(client, submit(0, 1));
+    desk.client_says(client, within(1, 60_000));
+    let jobs = desk.jobs();
+    // Nobody waits for the first any more; the second is done, and its batch is with the store.
+    desk.wait(150);
+    desk.answer(peer, &jobs[1].1, &jobs[1].1.truth());
+    desk.durable = false;
+    desk.wait(1_000);
+    desk.to_peers.clear();
+    desk.answer(peer, &jobs[0].1, &jobs[0].1.truth());
+    let Some((_, ServerToPeer::Settled { batch, .. }, _)) = desk.to_peers.pop() else { panic!("no answer") };
+    let commit = desk.commits.last().unwrap().id;
+    desk.input(Input::Committed { commit });
+    let earned = desk.settled().remove(0).1;
+    assert_eq!(earned.standing, Standing::Agreed);
+
+    // What was told of the batch is lost with the connection; only the answer before it was acknowledged.
+    desk.peer_says(peer, PeerToServer::SettledAck { batch }, Bytes::new());
+    desk.input(Input::Disconnected { conn: peer });
+    desk.peer(2, 4);
+    assert_eq!(desk.settled(), [(peer, earned)]);
 }
 
 #[test]
