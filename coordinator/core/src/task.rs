@@ -67,8 +67,10 @@ pub(crate) struct Task {
     pub(crate) delivered: Option<Vote>,
     /// An answer that may yet be the task's: the first one while a check is awaited, the quorum's while a referee is.
     pub(crate) kept: Option<Answer>,
-    /// The quorum's vote that awaits the referee.
+    /// The quorum's vote that awaits the referee, or the referee's that awaits others after a restart.
     pub(crate) ruling: Option<Vote>,
+    /// Rebuilt after a restart, and not decided before then: the referee may have decided it, and its vote be on the way.
+    pub(crate) rule_from: Option<Millis>,
     /// Whether a hedge was tried.
     pub(crate) hedged: bool,
     /// Decided, but kept out of the batches until then: the loser of its hedge may have an answer on the way.

@@ -108,6 +108,13 @@ impl Market {
             }
             return;
         }
+        if task.rule_from.is_some_and(|at| at <= self.now) {
+            task.rule_from = None;
+            if self.rule(key) {
+                return;
+            }
+        }
+        let Some(task) = self.tasks.get(key) else { return };
         for peer in late(task.attempts.iter().map(|a| (a.state, a.until)), self.now) {
             self.learn_at_least(key, peer);
             self.lose(key, peer, AttemptState::Missing);

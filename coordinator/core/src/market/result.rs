@@ -80,7 +80,8 @@ impl Market {
         }
         if task.tally.cast(vote) {
             let basis = if task.compared() { Basis::Quorum } else { Basis::HeldWindow };
-            if !(task.tally.disputed() && self.refer(key, vote, &answer)) {
+            let referable = task.tally.disputed() || task.rule_from.is_some();
+            if !(referable && self.refer(key, vote, &answer)) {
                 self.confirm(key, vote, answer, basis);
             }
             return;
@@ -112,11 +113,13 @@ impl Market {
         }
         let found = self.peers.get(peer)?;
         let (owner, network) = (found.standing.record.account, found.link.as_ref()?.network);
+        // A referee gets no ordinary work: what it ran it was to decide, on top of all other attempts.
+        let referee = self.peers.is_referee(&owner);
         let most = task.planned() + usize::from(self.config.extra_attempts);
         let fits = task.place == Place::Recovered(ticket.class)
             && task.module == ticket.module
             && task.digest == ticket.input
-            && task.attempts.len() < most
+            && (referee || task.attempts.iter().filter(|a| !a.referee).count() < most)
             && task.attempts.iter().all(|a| a.owner != owner);
         fits.then(|| {
             let (nonce, peer, until) = (ticket.nonce, ticket.peer, task.deadline);
@@ -125,7 +128,7 @@ impl Market {
                 peer,
                 owner,
                 network,
-                referee: false,
+                referee,
                 given: self.now,
                 work: None,
                 hedge: false,
@@ -156,6 +159,9 @@ impl Market {
         if !recoverable {
             return None;
         }
+        // Without votes that were held against each other nobody asked the referee.
+        let refereed = ticket.replicas + ticket.checks > 1 && !self.config.referees.is_empty();
+        let rule_from = Some(session.recovering_until).filter(|at| refereed && *at > self.now);
         let deadline = self.now.plus(self.config.hold_grace_ms.max(1));
         let needs = Needs::of(&kernel.manifest);
         let key = self.tasks.insert(Task {
@@ -188,6 +194,7 @@ impl Market {
             delivered: None,
             kept: None,
             ruling: None,
+            rule_from,
             hedged: false,
             settle_from: None,
             waiting: false,

@@ -179,6 +179,7 @@ impl Market {
             delivered: None,
             kept: None,
             ruling: None,
+            rule_from: None,
             hedged: false,
             settle_from: None,
             waiting: false,

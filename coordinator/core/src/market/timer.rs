@@ -41,7 +41,7 @@ impl Market {
         let next = match task.phase {
             Phase::Undecided => {
                 let attempts = task.attempts.iter().filter(|a| a.is_running()).map(|a| a.until);
-                attempts.chain([task.ends()]).chain(hedge::due(task)).min()
+                attempts.chain([task.ends()]).chain(hedge::due(task)).chain(task.rule_from).min()
             }
             Phase::Confirmed(..) | Phase::Unverified => task.settle_from,
         };

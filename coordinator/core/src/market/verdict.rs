@@ -110,7 +110,7 @@ impl Market {
             return;
         }
         let at_fault = self.suspects.contains_key(&task.module);
-        if !at_fault && (self.rule_without_referee(key) || self.waive_check(key)) {
+        if !at_fault && (self.rule(key) || self.waive_check(key)) {
             return;
         }
         if self.tasks.get(key).is_some_and(|task| task.rerun.is_some()) {

@@ -1,17 +1,22 @@
 //! A coordinator that comes back with what its store kept.
 
 use bytes::Bytes;
-use p2c2r_core::{Commit, Input, Market, Millis, Snapshot};
+use p2c2r_core::{Commit, Input, Market, MarketConfig, Millis, Snapshot};
 use p2c2r_protocol::message::{PeerToServer, Refusal, ServerToClient, ServerToPeer, Standing};
 
 use crate::fixture::{Desk, RATE, account, plain, submit, ticket_key, usd, within};
 
 /// The market of the same store after all its commits but the last `lost`.
 fn restarted(desk: &Desk, lost: usize) -> Desk {
+    restarted_as(desk, lost, plain())
+}
+
+/// [`restarted`], with these settings.
+pub(crate) fn restarted_as(desk: &Desk, lost: usize, config: MarketConfig) -> Desk {
     let mut snapshot = Snapshot::default();
     let kept: &[Commit] = &desk.commits[..desk.commits.len() - lost];
     kept.iter().for_each(|commit| snapshot.apply(commit));
-    let market = Market::restore(plain(), [2; 32], ticket_key(), snapshot, Millis(desk.now));
+    let market = Market::restore(config, [2; 32], ticket_key(), snapshot, Millis(desk.now));
     let mut after = Desk::over(market);
     after.now = desk.now;
     after.commits = kept.to_vec();

@@ -48,10 +48,11 @@ fn honest_work_is_paid_and_nothing_else_whatever_happens() {
 }
 
 /// Seeds that found something: 587, a golden task that was paid out of what was set aside for a rerun in the same batch; 2290, an
-/// answer to late work whose acknowledgement was taken for that of a batch still with the store.
+/// answer to late work whose acknowledgement was taken for that of a batch still with the store; 2891, a task that the referee had
+/// decided, and that after a restart nobody decided any more.
 #[test]
 fn what_was_found_stays_mended() {
-    [587, 2290].into_iter().for_each(|seed| drop(World::new(seed).run(300)));
+    [587, 2290, 2891].into_iter().for_each(|seed| drop(World::new(seed).run(300)));
 }
 
 #[test]
