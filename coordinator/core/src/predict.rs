@@ -154,8 +154,8 @@ impl Works {
 
     /// The first work of a kernel, if any of it was seen.
     pub(crate) fn first_of(&self, module: &ModuleId) -> Option<WorkId> {
-        let relative = self.ids.range((*module, Path::Cpu, 0)..=(*module, Path::Gpu, u32::MAX)).next();
-        relative.map(|(_, &work)| self.kernel(work))
+        let (_, &relative) = self.ids.range((*module, Path::Cpu, 0)..).next().filter(|((of, ..), _)| of == module)?;
+        Some(self.kernel(relative))
     }
 
     fn kernel(&self, work: WorkId) -> WorkId {
@@ -397,6 +397,17 @@ mod tests {
         history.rate(works.first_of(&module(1)).unwrap(), 9);
         assert_eq!(ids.map(|id| history.suit(id).unwrap().audit_ppm), [9, 9, 7]);
         assert_eq!((works.first_of(&module(3)), History::default().suit(ids[0])), (None, None));
+    }
+
+    #[test]
+    fn the_first_work_of_a_kernel_is_found_whatever_path_it_took() {
+        for path in [Path::Cpu, Path::Gpu, Path::Exact] {
+            let mut works = Works::default();
+            let [_, first, _, second] =
+                [(1, 1), (2, 8), (3, 1), (2, 1)].map(|(n, units)| work(&mut works, n, path, units));
+            assert_eq!(works.first_of(&module(2)), Some(first), "{path:?}");
+            assert_eq!(works.kernel(second), first, "{path:?}");
+        }
     }
 
     #[test]
