@@ -33,3 +33,10 @@ fn those_that_never_answer_keep_nobody_waiting_for_ever() {
     let figures = under("hoarder", 100);
     assert_eq!((&figures["wrong_confirmed"], &figures["income_percent"]), (&Value::from(0), &Value::from(0)));
 }
+
+/// As many tasks as it takes until peers are trusted, so that most are not checked any more.
+#[test]
+fn a_cheat_that_waits_until_it_is_trusted_earns_less_than_a_fifth() {
+    let figures = under("strategic", 3000);
+    assert!(figures["income_percent"].as_u64().unwrap() < 20, "{figures}");
+}
