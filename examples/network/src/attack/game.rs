@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 
 use p2c2r_client::{Basis, Client, Credits, Event, Kernel, Task, TaskHandle};
@@ -125,6 +125,10 @@ impl Game {
             Event::Unverified { handle, .. } | Event::Failed { handle, .. } => {
                 self.open.remove(&handle).context("the end of a task that is over")?;
                 tallies.refused += 1;
+            }
+            // The coordinator is not stopped in an attack: if it is gone, waiting for it would take for ever.
+            Event::Network(p2c2r_client::Network::Offline { reason }) => {
+                bail!("the coordinator is gone ({reason}); see its log")
             }
             Event::Network(link) => tracing::info!(?link, "network"),
         }
