@@ -124,10 +124,15 @@ fn what_is_mostly_called_off_at_its_deadline_is_refused_until_peers_are_quick() 
     desk.client_says(client, ClientToServer::Cancel { number: 400 });
     desk.heard();
 
-    let (mut refusals, mut taken_in_row, mut number) = (0, 0, 500);
+    refused_until_found_out(&mut desk, client, 500, 100);
+}
+
+/// Submits tasks of 100 ms that are done in 20, one each `pause_ms`, until 64 in a row are taken; how many were refused.
+fn refused_until_found_out(desk: &mut Desk, client: ConnId, first: u64, pause_ms: u64) -> u32 {
+    let (mut refusals, mut taken_in_row, mut number) = (0, 0, first);
     while taken_in_row < 64 {
         desk.client_says(client, within(number, 100));
-        match refusal(&mut desk) {
+        match refusal(desk) {
             Some(_) => (refusals, taken_in_row) = (refusals + 1, 0),
             None => taken_in_row += 1,
         }
@@ -135,11 +140,12 @@ fn what_is_mostly_called_off_at_its_deadline_is_refused_until_peers_are_quick() 
             desk.wait(20);
             desk.answer(conn, &job, &job.truth());
         }
-        desk.wait(100);
+        desk.wait(pause_ms);
         desk.heard();
         number += 1;
         assert!(refusals < 10_000, "it is never found out");
     }
+    refusals
 }
 
 #[test]
@@ -174,22 +180,7 @@ fn one_slow_peer_refuses_nobody() {
 fn times_that_have_become_better_are_found_out() {
     let (mut desk, client) = desk(unhedged(), 2, 1);
     learn(&mut desk, client, 0..80, |_| 500);
-    let (mut refusals, mut taken_in_row, mut number) = (0, 0, 100);
-    while taken_in_row < 64 {
-        desk.client_says(client, within(number, 100));
-        match refusal(&mut desk) {
-            Some(_) => (refusals, taken_in_row) = (refusals + 1, 0),
-            None => taken_in_row += 1,
-        }
-        for (conn, job) in desk.jobs() {
-            desk.wait(20);
-            desk.answer(conn, &job, &job.truth());
-        }
-        desk.wait(2_000);
-        desk.heard();
-        number += 1;
-        assert!(refusals < 10_000, "it is never found out");
-    }
+    let refusals = refused_until_found_out(&mut desk, client, 100, 2_000);
     assert!(refusals > 1_000, "one in 32 is tried: {refusals}");
 }
 
