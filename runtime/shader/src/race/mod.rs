@@ -252,13 +252,19 @@ impl<'a> Walk<'a> {
             Statement::Block(block) => self.block(block),
             Statement::If { condition, accept, reject } => self.branch(*condition, accept, reject),
             Statement::Switch { cases, .. } => {
-                let before = self.open.clone();
+                let before = std::mem::take(&mut self.open);
                 self.left.push(Left { is_loop: false, open: Vec::new() });
+                let mut after = Vec::new();
                 for case in cases {
+                    // With what an earlier case that falls into this one has left open.
                     join(&mut self.open, &before);
                     self.block(&case.body);
                     self.frame.indices.forget(&case.body);
+                    if !case.fall_through {
+                        join(&mut after, &std::mem::take(&mut self.open));
+                    }
                 }
+                join(&mut self.open, &after);
                 join(&mut self.open, &self.left.pop().map(|left| left.open).unwrap_or_default());
             }
             Statement::Loop { body, continuing, .. } => self.rounds(body, continuing),

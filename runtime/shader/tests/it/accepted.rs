@@ -170,6 +170,12 @@ fn barriers_everybody_reaches() {
          for (var k = 0u; k < n; k++) { workgroupBarrier(); }
          switch group.x { case 1u: { workgroupBarrier(); } default: { } }",
     );
+    // A barrier in every case.
+    exact_main(
+        "x[i] = words[id.x];
+         switch words[0] { case 1u, 2u: { workgroupBarrier(); } default: { workgroupBarrier(); } }
+         out[id.x] = x[255u - i];",
+    );
 }
 
 #[test]
