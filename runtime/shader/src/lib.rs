@@ -16,13 +16,14 @@
 //! # Ok::<(), p2c2r_shader::Finding>(())
 //! ```
 //!
-//! In reading order: `nesting` and `source` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
+//! In reading order: `nesting`, `source` and `foreign` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
 //! and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
 
 #![forbid(unsafe_code)]
 
 mod barrier;
 mod exact;
+mod foreign;
 pub mod limits;
 mod nesting;
 mod race;
@@ -41,7 +42,13 @@ pub use reference::Reference;
 pub use refusal::{Finding, Place};
 
 /// Raised with every change that gives a shader another class or other results: it is part of a peer's engine id.
-pub const REVISION: u32 = 5;
+pub const REVISION: u32 = 6;
+
+/// Where a word of a shader stands first, outside comments; for what a parsed module keeps no place of.
+#[must_use]
+pub fn place_of_word(wgsl: &str, word: &str) -> Option<Place> {
+    refusal::Problem::new(nesting::word(wgsl, word), "").in_text(wgsl).place
+}
 
 /// Where the results of a shader compare bit for bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 //! naga bounds brackets, but a row of operators, of accesses or of `else if` nests as deep as it is long, and its stack ends
 //! before ours does: the process dies. This counts generously and knows no grammar.
 
+use naga::Span;
+
 use crate::limits::{ELSE_DEPTH, TEXT_DEPTH};
 use crate::refusal::{Finding, Place};
 
@@ -54,6 +56,22 @@ pub(crate) fn check(wgsl: &str) -> Result<(), Finding> {
         }
     }
     Ok(())
+}
+
+/// Where a word stands first, outside comments; undefined if it does not.
+pub(crate) fn word(wgsl: &str, wanted: &str) -> Span {
+    let mut scan = Scan { rest: wgsl };
+    loop {
+        scan.skip();
+        let Some(first) = scan.rest.chars().next() else { return Span::UNDEFINED };
+        let start = wgsl.len() - scan.rest.len();
+        let end = scan.rest.find(|c| !is_word(c)).unwrap_or(scan.rest.len());
+        let (word, rest) = scan.rest.split_at(end.max(first.len_utf8()));
+        if word == wanted {
+            return Span::new(start as u32, (start + word.len()) as u32);
+        }
+        scan.rest = rest;
+    }
 }
 
 fn too_deep(read: &str) -> Finding {

@@ -4,8 +4,8 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Block, Function, Module, Span, Statement};
 
 use crate::limits::{CALL_DEPTH, INLINED_NODES, SHADER_BYTES, SHADER_EXPRESSIONS};
-use crate::nesting;
 use crate::refusal::{Finding, Place, Problem};
+use crate::{foreign, nesting};
 
 /// Parses and validates `wgsl`.
 pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
@@ -21,6 +21,7 @@ pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
     if expressions > SHADER_EXPRESSIONS {
         return Err(whole(format!("{expressions} expressions, at most {SHADER_EXPRESSIONS} are allowed")));
     }
+    foreign::check(&module, wgsl).map_err(|problem| problem.in_text(wgsl))?;
     let info = validate(&module).map_err(|error| {
         let place = error.location(wgsl).map(place);
         Finding { place, reason: chain(error.as_inner()) }

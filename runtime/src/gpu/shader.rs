@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use naga::{AddressSpace, Span, StorageAccess, TypeInner};
-use p2c2r_shader::{Class, Finding, Grid, Place, Reference};
+use naga::{AddressSpace, Span, StorageAccess};
+use p2c2r_shader::{Class, Finding, Grid, Place, Reference, place_of_word};
 use p2c2r_signing::ResultClass;
 
 use super::device::contained;
@@ -25,12 +25,6 @@ pub(super) struct Shader {
     asks_total: bool,
     /// If its kernel claims to be exact.
     reference: Option<Arc<Reference>>,
-}
-
-/// What is wrong and where.
-struct Refusal {
-    reason: String,
-    span: Option<Span>,
 }
 
 impl Shader {
@@ -110,13 +104,8 @@ fn analyse(wgsl: &str) -> Result<(p2c2r_shader::Shader, Vec<Binding>), Finding> 
     // naga is written not to panic; this is for the day it does.
     let analysed = contained(|| p2c2r_shader::Shader::parse(wgsl));
     let analysed = analysed.unwrap_or_else(|reason| Err(Finding { place: None, reason }))?;
-    let reflected = contained(|| reflect(analysed.module()));
-    let reflected = reflected.unwrap_or_else(|panic| Err(Refusal { reason: panic, span: None }));
-    let bindings = reflected.map_err(|refusal| {
-        let at = refusal.span.filter(Span::is_defined).map(|span| span.location(wgsl));
-        let place = at.map(|at| Place { line: at.line_number, column: at.line_position });
-        Finding { place, reason: refusal.reason }
-    })?;
+    let bindings = contained(|| reflect(analysed.module(), wgsl));
+    let bindings = bindings.unwrap_or_else(|reason| Err(Finding { place: None, reason }))?;
     Ok((analysed, bindings))
 }
 
@@ -125,12 +114,13 @@ fn refused(shader: &str, Finding { place, reason }: Finding) -> GpuLoadError {
     GpuLoadError::Shader { shader: shader.to_owned(), line, reason }
 }
 
-fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
+fn reflect(module: &naga::Module, wgsl: &str) -> Result<Vec<Binding>, Finding> {
+    let refuse = |reason: String, span: Span| {
+        let at = span.location(wgsl);
+        Finding { place: Some(Place { line: at.line_number, column: at.line_position }), reason }
+    };
     let gctx = module.to_ctx();
-    if let Some((handle, _)) = module.overrides.iter().next() {
-        return Err(refuse("override declarations are not allowed".to_owned(), module.overrides.get_span(handle)));
-    }
-    entry(module)?;
+    entry(module, wgsl)?;
 
     let mut bindings: Vec<Binding> = Vec::new();
     let (mut private_bytes, mut workgroup_bytes) = (0u64, 0u64);
@@ -147,6 +137,9 @@ fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
                     return Err(refuse(format!("binding {} is declared twice", binding.index), span));
                 }
                 bindings.push(binding);
+                if bindings.len() > BINDINGS {
+                    return Err(refuse(format!("more than {BINDINGS} storage buffers"), span));
+                }
             }
             _ => {
                 let reason = format!("variable {name:?} is in no private, workgroup or storage address space");
@@ -160,12 +153,6 @@ fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
             return Err(refuse(format!("workgroup variables take more than {WORKGROUP_BYTES} bytes"), span));
         }
     }
-    if bindings.len() > BINDINGS {
-        return Err(refuse(
-            format!("{} storage buffers, at most {BINDINGS} are allowed", bindings.len()),
-            Span::UNDEFINED,
-        ));
-    }
     let functions = module.functions.iter().map(|(_, f)| f).chain(module.entry_points.iter().map(|e| &e.function));
     for function in functions {
         let mut local_bytes = 0u64;
@@ -178,36 +165,23 @@ fn reflect(module: &naga::Module) -> Result<Vec<Binding>, Refusal> {
             }
         }
     }
-    types(module)?;
     bindings.sort_by_key(|b| b.index);
     Ok(bindings)
 }
 
-/// What validation without capabilities lets through and a kernel still has no use for.
-fn types(module: &naga::Module) -> Result<(), Refusal> {
-    for (handle, ty) in module.types.iter() {
-        let what = match ty.inner {
-            TypeInner::Image { .. } => "textures",
-            TypeInner::Sampler { .. } => "samplers",
-            TypeInner::BindingArray { .. } => "binding arrays",
-            TypeInner::AccelerationStructure { .. } | TypeInner::RayQuery { .. } => "ray queries",
-            TypeInner::CooperativeMatrix { .. } => "cooperative matrices",
-            TypeInner::Array { size: naga::ArraySize::Pending(_), .. } => "overridable array sizes",
-            _ => continue,
-        };
-        return Err(refuse(format!("{what} are not allowed"), module.types.get_span(handle)));
-    }
-    Ok(())
-}
-
-fn entry(module: &naga::Module) -> Result<(), Refusal> {
-    let [entry] = module.entry_points.as_slice() else {
-        let reason = format!("{} entry points, exactly one is needed", module.entry_points.len());
-        return Err(refuse(reason, Span::UNDEFINED));
+fn entry(module: &naga::Module, wgsl: &str) -> Result<(), Finding> {
+    // naga keeps no place of these.
+    let refuse = |reason: String, word: &str| Err(Finding { place: place_of_word(wgsl, word), reason });
+    let (entry, more) = match module.entry_points.as_slice() {
+        [] => return Err(Finding { place: None, reason: format!("no entry point; write @compute fn {ENTRY}") }),
+        [entry, more @ ..] => (entry, more),
     };
+    if let [more, ..] = more {
+        return refuse(format!("{:?} is another entry point, only one is allowed", more.name), &more.name);
+    }
     if entry.stage != naga::ShaderStage::Compute || entry.name != ENTRY {
         let reason = format!("entry point is {:?} {:?}, must be a compute {ENTRY:?}", entry.stage, entry.name);
-        return Err(refuse(reason, Span::UNDEFINED));
+        return refuse(reason, &entry.name);
     }
     let [x, y, z] = entry.workgroup_size;
     let invocations = u64::from(x) * u64::from(y) * u64::from(z);
@@ -215,7 +189,7 @@ fn entry(module: &naga::Module) -> Result<(), Refusal> {
         let reason = format!(
             "workgroup size {x} x {y} x {z}, at most {INVOCATIONS_PER_WORKGROUP} invocations and z {WORKGROUP_SIZE_Z}"
         );
-        return Err(refuse(reason, Span::UNDEFINED));
+        return refuse(reason, "workgroup_size");
     }
     Ok(())
 }
@@ -229,10 +203,6 @@ fn binding(name: &str, global: &naga::GlobalVariable, access: StorageAccess, byt
         return Err(format!("buffer {name:?} has binding {}, at most {BINDING_INDEX} is allowed", at.binding));
     }
     Ok(Binding { index: at.binding, writable: access.contains(StorageAccess::STORE), min_bytes: bytes })
-}
-
-fn refuse(reason: String, span: Span) -> Refusal {
-    Refusal { reason, span: Some(span) }
 }
 
 #[cfg(test)]
@@ -282,8 +252,8 @@ mod tests {
     fn only_storage_buffers_of_group_0() {
         let main = "@compute @workgroup_size(1) fn main() { }";
         for (declaration, needle) in [
-            ("@group(0) @binding(0) var t: texture_2d<f32>;", "address space"),
-            ("@group(0) @binding(0) var s: sampler;", "address space"),
+            ("@group(0) @binding(0) var t: texture_2d<f32>;", "textures are not allowed"),
+            ("@group(0) @binding(0) var s: sampler;", "samplers are not allowed"),
             ("@group(0) @binding(0) var<uniform> u: vec4<f32>;", "address space"),
             ("@group(1) @binding(0) var<storage, read> b: array<u32>;", "group 1"),
             ("@group(0) @binding(15) var<storage, read> b: array<u32>;", "binding 15"),
@@ -295,7 +265,7 @@ mod tests {
         }
         let many: String =
             (0..8).map(|i| format!("@group(0) @binding({i}) var<storage, read> b{i}: array<u32>;\n")).collect();
-        refused(&format!("{many}{main}"), None, "8 storage buffers");
+        refused(&format!("{many}{main}"), Some(8), "7 storage buffers");
         refused(
             &format!("{HEAD}@group(0) @binding(0) var<storage, read> again: array<u32>;\n{main}"),
             Some(2),
@@ -305,11 +275,13 @@ mod tests {
 
     #[test]
     fn one_compute_main_of_bounded_size() {
-        refused("fn helper() { }", None, "0 entry points");
-        refused("@compute @workgroup_size(1) fn other() { }", None, "\"other\"");
-        refused("@vertex fn main() -> @builtin(position) vec4<f32> { return vec4<f32>(); }", None, "Vertex");
-        refused("@compute @workgroup_size(257) fn main() { }", None, "257");
-        refused("@compute @workgroup_size(1, 1, 65) fn main() { }", None, "65");
+        refused("fn helper() { }", None, "no entry point");
+        let two = "@compute @workgroup_size(1) fn main() { }\n@compute @workgroup_size(1) fn other() { }";
+        refused(two, Some(2), "\"other\" is another");
+        refused("@compute @workgroup_size(1) fn other() { }", Some(1), "\"other\"");
+        refused("@vertex fn main() -> @builtin(position) vec4<f32> { return vec4<f32>(); }", Some(1), "Vertex");
+        refused("@compute @workgroup_size(257) fn main() { }", Some(1), "257");
+        refused("@compute @workgroup_size(1, 1, 65) fn main() { }", Some(1), "65");
         let locals = "@compute @workgroup_size(1) fn main() {\n var a: array<u32, 3000>;\n a[0] = 1u;\n}";
         refused(locals, Some(2), "8192");
     }

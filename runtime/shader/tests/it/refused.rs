@@ -159,6 +159,16 @@ fn races_in_workgroup_memory() {
             "switch words[0] { case 1u: { x[i] = 1u; if words[1] == 2u { break; }\nworkgroupBarrier(); } default: { } }\nout[id.x] = x[255u - i];",
             8,
         ),
+        // Who goes through one case does not pass the barrier in another.
+        (
+            "x[i] = words[i];\nswitch words[0] { default: { } case 1u: { workgroupBarrier(); } }\nout[id.x] = x[255u - i];",
+            8,
+        ),
+        ("switch words[0] { default: { x[i] = 1u; } case 1u: { workgroupBarrier(); } }\nout[id.x] = x[255u - i];", 7),
+        (
+            "x[i] = 1u;\nswitch words[0] { case 1u: { workgroupBarrier(); } case 2u: { }\ndefault: { workgroupBarrier(); } }\nout[id.x] = x[255u - i];",
+            9,
+        ),
         ("x[i] = 1u; storageBarrier();\nout[id.x] = x[255u - i];", 7),
         ("if i == 3u { x[i] = 1u; } else {\n out[id.x] = x[3]; }", 7),
     ] {
@@ -239,7 +249,26 @@ fn functions_that_explode() {
 
 #[test]
 fn what_has_no_place_in_a_kernel() {
-    refused("@compute @workgroup_size(1) fn main(@builtin(subgroup_size) n: u32) { }", None, "SUBGROUP");
+    // Not in the comment.
+    let built_in = "// subgroup_size\n@compute @workgroup_size(1)\nfn main(@builtin(subgroup_size) n: u32) { }";
+    refused(built_in, Some(3), "subgroups are not allowed");
+    let built_in = "struct In {\n@builtin(subgroup_id) n: u32 }\n@compute @workgroup_size(1) fn main(in: In) { }";
+    refused(built_in, Some(2), "subgroups are not allowed");
+    for call in [
+        "out[id.x] = subgroupAdd(i);",
+        "out[id.x] = subgroupShuffle(i, 3u);",
+        "_ = subgroupBallot(i == 3u);",
+        "subgroupBarrier();",
+    ] {
+        refused(&main(&format!("\n{call}")), Some(7), "subgroups are not allowed");
+    }
+    let texture = "\n@group(0) @binding(7) var picture: texture_2d<u32>;\n";
+    refused(
+        &format!("{texture}{}", main("out[id.x] = textureLoad(picture, vec2<u32>(), 0).x;")),
+        Some(2),
+        "textures are not",
+    );
+    refused(&format!("override n: u32 = 4;{}", main("out[id.x] = n;")), Some(1), "override");
     refused(&main("let a = 1u +;"), Some(6), "expected");
     refused(&" ".repeat(limits::SHADER_BYTES + 1), None, "at most");
     refused(&main("out[0] = 1.5;"), Some(6), "");
