@@ -75,6 +75,38 @@ fn people_get_file_line_and_sentence() {
 }
 
 #[test]
+fn blocks_are_put_in_as_in_a_build() {
+    let author = Author::new();
+    for file in ["flow/shaders/pipes.wgsl", "flow/shaders/depths.wgsl", "voxels/shaders/trace.wgsl"] {
+        let kernels = concat!(env!("CARGO_MANIFEST_DIR"), "/../../kernels");
+        let (code, report) = lint(&author, &format!("{kernels}/{file}"));
+        assert_eq!((code, &report["class"]), (Some(0), &Value::from("exact")), "{file}: {report}");
+    }
+    let linted = |wgsl: &str| {
+        author.write("s.wgsl", wgsl);
+        lint(&author, "s.wgsl").1
+    };
+    let report = linted("// p2c2r: use map\n// p2c2r: use fxied\n");
+    assert_eq!(
+        (&report["class"], &report["findings"][0]["line"]),
+        (&Value::from("refused"), &Value::from(2)),
+        "{report}"
+    );
+    assert!(report["findings"][0]["message"].as_str().unwrap().contains("no block \"fxied\""), "{report}");
+    // The skeleton's own line, and the block's name: what the author gave it is of another type than it says.
+    let report = linted("// p2c2r: use map\nalias Item = u32;\nfn map_item(at: u32, item: u32) -> i32 { return 1; }");
+    assert_eq!(
+        (&report["class"], &report["findings"][0]["block"]),
+        (&Value::from("refused"), &Value::from("map")),
+        "{report}"
+    );
+    let block = p2c2r_wgsl::BLOCKS.iter().find(|block| block.name == "map").unwrap().text;
+    let line = report["findings"][0]["line"].as_u64().unwrap() as usize;
+    assert!(block.lines().nth(line - 1).unwrap().contains("map_item("), "{report}");
+    assert!(text(&author.run(&["lint", "s.wgsl"], b"").stdout).starts_with(&format!("s.wgsl:block map:{line}:")));
+}
+
+#[test]
 fn the_shaders_of_a_module_are_named_and_measured_by_its_manifest() {
     let author = Author::new();
     let json = |class: &str| {
