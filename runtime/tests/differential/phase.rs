@@ -18,6 +18,14 @@ impl Writer<'_> {
         }
     }
 
+    /// A barrier; now and then one in each case of a `switch` that all of a dispatch take alike.
+    fn barrier(&mut self) -> &'static str {
+        match self.random.chance(1, 6) {
+            true => "switch source[2] & 1u { case 0u: { workgroupBarrier(); } default: { workgroupBarrier(); } }",
+            false => "workgroupBarrier();",
+        }
+    }
+
     fn word(&mut self, scope: &Scope) -> String {
         expression(self.random, scope, Ty::U32, EXPRESSION_DEPTH)
     }
@@ -32,18 +40,20 @@ impl Writer<'_> {
             "tile[i] ^= tile[i + d] * 3u;",
         ]);
         let between = self.block(scope, 2, 1);
+        let wait = self.barrier();
         vec![format!(
-            "    tile[{lane}] = {value};\n    workgroupBarrier();\n    for (var d = {half}u; d > 0u; d >>= 1u) {{\n    \
-             if i < d {{ {step} }}\n{between}    workgroupBarrier();\n    }}\n    u ^= tile[0];\n"
+            "    tile[{lane}] = {value};\n    {wait}\n    for (var d = {half}u; d > 0u; d >>= 1u) {{\n    \
+             if i < d {{ {step} }}\n{between}    {wait}\n    }}\n    u ^= tile[0];\n"
         )]
     }
 
     fn scan(&mut self, scope: &mut Scope, layout: &Layout) -> Vec<String> {
         let (value, count) = (self.word(scope), layout.invocations());
         let between = self.block(scope, 2, 1);
+        let wait = self.barrier();
         vec![format!(
-            "    tile[i] = {value};\n    workgroupBarrier();\n    for (var d = 1u; d < {count}u; d <<= 1u) {{\n    var left = 0u;\n    \
-             if i >= d {{ left = tile[i - d]; }}\n    workgroupBarrier();\n{between}    tile[i] += left;\n    workgroupBarrier();\n    }}\n    \
+            "    tile[i] = {value};\n    {wait}\n    for (var d = 1u; d < {count}u; d <<= 1u) {{\n    var left = 0u;\n    \
+             if i >= d {{ left = tile[i - d]; }}\n    {wait}\n{between}    tile[i] += left;\n    {wait}\n    }}\n    \
              v.y += tile[i];\n"
         )]
     }
@@ -54,10 +64,11 @@ impl Writer<'_> {
         let (value, more, lane) = (self.word(scope), self.word(scope), layout.lane(self.random));
         let at = index(self.random, scope, u64::from(layout.invocations()), 2);
         let (before, after, step) = (self.block(scope, 2, 1), self.block(scope, 2, 1), self.step);
+        let wait = self.barrier();
         vec![format!(
             "    for (var d = 0u; d < {count}u + (source[3] & 1u); d += {step}) {{\n    tile[{lane}] = ({value}) + d;\n    \
-             atomicAdd(&tally, {more});\n{before}    workgroupBarrier();\n    s += i32(tile[{at}] % 1000u);\n    \
-             u += atomicLoad(&tally);\n{after}    workgroupBarrier();\n    }}\n"
+             atomicAdd(&tally, {more});\n{before}    {wait}\n    s += i32(tile[{at}] % 1000u);\n    \
+             u += atomicLoad(&tally);\n{after}    {wait}\n    }}\n"
         )]
     }
 
@@ -75,8 +86,9 @@ impl Writer<'_> {
     fn strided(&mut self, scope: &mut Scope, layout: &Layout) -> Vec<String> {
         let (value, words, count) = (self.word(scope), tile_words(layout), layout.invocations());
         let at = index(self.random, scope, u64::from(words), 2);
+        let wait = self.barrier();
         vec![format!(
-            "    for (var k = i; k < {words}u; k += {count}u) {{ tile[k] = ({value}) ^ k; }}\n    workgroupBarrier();\n    \
+            "    for (var k = i; k < {words}u; k += {count}u) {{ tile[k] = ({value}) ^ k; }}\n    {wait}\n    \
              u += tile[{at}] + tile[i + 1u];\n"
         )]
     }
@@ -97,8 +109,9 @@ impl Writer<'_> {
             _ => (format!("tile[{}]", layout.lane(self.random)), "tile[i ^ 1u] + tile[i + 1u]".to_owned()),
         };
         let between = self.block(scope, 2, 1);
+        let wait = self.barrier();
         vec![format!(
-            "    {own} = {value};\n    {own} ^= u;\n    workgroupBarrier();\n{between}    u += {beside};\n    workgroupBarrier();\n    \
+            "    {own} = {value};\n    {own} ^= u;\n    {wait}\n{between}    u += {beside};\n    {wait}\n    \
              {own} += u;\n    u ^= {own};\n"
         )]
     }

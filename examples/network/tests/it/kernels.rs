@@ -35,6 +35,12 @@ fn signed(name: &str) -> VerifiedModule {
     verify_module(signed, &TrustedKeys::from(key.public())).unwrap()
 }
 
+/// Nothing is tried on an adapter where there is none.
+fn skip(missing: &str) {
+    assert!(std::env::var_os("P2C2R_REQUIRE_GPU").is_none(), "no gpu: {missing}");
+    eprintln!("SKIPPED: no gpu: {missing}");
+}
+
 /// Runs every row of a kernel's golden file in the jail, on this path. `case` makes a row's input natively, as the kernel's test does.
 fn check(name: &str, path: PathKind, case: impl Fn(&Value) -> Case) {
     let golden = root().join(format!("kernels/{name}/tests/golden/{name}.json"));
@@ -42,9 +48,7 @@ fn check(name: &str, path: PathKind, case: impl Fn(&Value) -> Case) {
     assert!(rows.len() >= 3, "{name} has {} golden vectors", rows.len());
     let jail = jail(if path == PathKind::Gpu { GpuPolicy::Auto } else { GpuPolicy::Off });
     if let Some(missing) = jail.gpu_missing().filter(|_| path == PathKind::Gpu) {
-        assert!(std::env::var_os("P2C2R_REQUIRE_GPU").is_none(), "no gpu: {missing}");
-        eprintln!("SKIPPED: no gpu: {missing}");
-        return;
+        return skip(missing);
     }
     let kernel = load(&jail, name);
     for row in &rows {
@@ -80,27 +84,32 @@ fn npc_is_bit_equal_native_and_jailed() {
     });
 }
 
-/// 4,096 agents, so the whole of the WGSL is compared with the whole of the Rust.
+/// 4,096 agents, so the whole of the WGSL is compared with the whole of the Rust: on the reference, and on an adapter if there is
+/// one.
 #[test]
-fn the_policy_of_npc_is_bit_equal_with_a_gpu_and_without() {
+fn the_policy_of_npc_is_bit_equal_on_every_path() {
     let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
-    if let Some(reason) = sandbox.gpu_missing() {
-        eprintln!("SKIPPED: {reason}");
-        return;
-    }
     let kernel = sandbox.load(&signed("npc")).unwrap();
+    let mut paths = vec![PathKind::Exact];
+    match sandbox.gpu_missing() {
+        Some(reason) => skip(reason),
+        None => paths.push(PathKind::Gpu),
+    }
     for seed in 1..=2 {
         let mut scenario = kernel_npc::scenario(seed, kernel_npc::limits::AGENTS);
         scenario.batch.world.mover = Mover::Policy;
-        let [cpu, gpu] = [PathKind::Cpu, PathKind::Gpu].map(|path| {
+        let on = |path| {
             let blobs = vec![Bytes::from(scenario.blob())];
             let deadline = std::time::Duration::from_secs(120);
             let attempt = Attempt { blobs, deadline, path, ..Attempt::new(scenario.input().unwrap()) };
             let execution = sandbox.run(&kernel, attempt).unwrap();
             assert_eq!(execution.outcome, Outcome::Output, "{path:?}: {:?}", execution.log);
             (execution.output, execution.units)
-        });
-        assert!(gpu == cpu, "seed {seed}: the paths differ");
+        };
+        let cpu = on(PathKind::Cpu);
+        for path in &paths {
+            assert!(on(*path) == cpu, "seed {seed}: {path:?} differs");
+        }
     }
 }
 
@@ -123,24 +132,37 @@ fn raytrace_is_bit_equal_native_and_jailed() {
 
 #[test]
 fn flow_is_bit_equal_to_its_model_on_a_gpu_and_jailed() {
-    check("flow", PathKind::Gpu, |row| {
-        let side = number(&row["side"]);
-        let terrain = Terrain::valley(side, 5);
-        let springs =
-            vec![Spring { cell: side / 2, flow: 3 << 16 }, Spring { cell: side * side - 1, flow: -(1 << 16) }];
-        let task = Task { rain: 700, springs, ..Task::new(number(&row["steps"]), Water::none(terrain.cells())) };
-        Case { input: p2c2r_guest::encode(task).unwrap(), blob: Some(terrain.to_bytes()) }
-    });
+    check("flow", PathKind::Gpu, flow);
+}
+
+#[test]
+fn flow_is_bit_equal_to_its_model_on_the_reference_and_jailed() {
+    check("flow", PathKind::Exact, flow);
+}
+
+fn flow(row: &Value) -> Case {
+    let side = number(&row["side"]);
+    let terrain = Terrain::valley(side, 5);
+    let springs = vec![Spring { cell: side / 2, flow: 3 << 16 }, Spring { cell: side * side - 1, flow: -(1 << 16) }];
+    let task = Task { rain: 700, springs, ..Task::new(number(&row["steps"]), Water::none(terrain.cells())) };
+    Case { input: p2c2r_guest::encode(task).unwrap(), blob: Some(terrain.to_bytes()) }
 }
 
 #[test]
 fn voxels_is_bit_equal_to_its_model_on_a_gpu_and_jailed() {
-    check("voxels", PathKind::Gpu, |row| {
-        let [side, width, height, samples] = ["side", "width", "height", "samples"].map(|field| number(&row[field]));
-        let world = World::island(side, 4);
-        let task = kernel_voxels::Frame::harbour(&world, width, height, samples).all_rows();
-        Case { input: p2c2r_guest::encode(task).unwrap(), blob: Some(world.to_bytes()) }
-    });
+    check("voxels", PathKind::Gpu, voxels);
+}
+
+#[test]
+fn voxels_is_bit_equal_to_its_model_on_the_reference_and_jailed() {
+    check("voxels", PathKind::Exact, voxels);
+}
+
+fn voxels(row: &Value) -> Case {
+    let [side, width, height, samples] = ["side", "width", "height", "samples"].map(|field| number(&row[field]));
+    let world = World::island(side, 4);
+    let task = kernel_voxels::Frame::harbour(&world, width, height, samples).all_rows();
+    Case { input: p2c2r_guest::encode(task).unwrap(), blob: Some(world.to_bytes()) }
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The shader blocks on a GPU against their Rust twins, function by function and bit for bit.
+//! The shader blocks on a GPU and on the reference against their Rust twins, function by function and bit for bit.
 
 use std::collections::BTreeMap;
 
 use p2c2r_guest::{fixed, random, wide};
 
-use crate::device::{adapter, dispatch, session, verdict};
+use crate::device::{dispatch, engines, verdict};
 
 /// Words an invocation is given.
 const WORDS: usize = 6;
@@ -216,11 +216,12 @@ fn check(block: &str, rows: &[Row]) {
         assert!(wgsl.contains(&format!("{block}_{name}(")), "{name}");
         let shader = shader(block, wgsl);
         verdict(&shader).unwrap_or_else(|error| panic!("{block}_{name} is not exact: {error}"));
-        let Some(gpu) = adapter() else { continue };
-        let after = dispatch(&mut *session(gpu, &shader), [CASES / 64, 1, 1], &buffers);
-        let results: &[[u32; RESULTS]] = bytemuck::cast_slice(&after[&1]);
-        for (words, got) in arguments.iter().zip(results) {
-            assert_eq!(*got, twin(*words), "{block}_{name} of {words:#x?}");
+        for (engine, mut session) in engines(&shader) {
+            let after = dispatch(&mut *session, [CASES / 64, 1, 1], &buffers);
+            let results: &[[u32; RESULTS]] = bytemuck::cast_slice(&after[&1]);
+            for (words, got) in arguments.iter().zip(results) {
+                assert_eq!(*got, twin(*words), "{block}_{name} of {words:#x?} on the {engine}");
+            }
         }
     }
 }

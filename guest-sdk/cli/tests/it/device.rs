@@ -57,6 +57,12 @@ pub(crate) fn reference(wgsl: &str) -> Box<dyn GpuAttempt> {
     Box::new(ReferenceSession::new(&shaders, &limits, deadline()).unwrap())
 }
 
+/// Who may compute an exact shader: the reference, and the adapter if there is one. Each with its name.
+pub(crate) fn engines(wgsl: &str) -> impl Iterator<Item = (&'static str, Box<dyn GpuAttempt>)> {
+    let adapter = adapter().map(|gpu| ("adapter", session(gpu, wgsl)));
+    std::iter::once(("reference", reference(wgsl))).chain(adapter)
+}
+
 /// Generous: software adapters share two cores with everything else.
 fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(120)

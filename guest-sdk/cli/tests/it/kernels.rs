@@ -1,4 +1,4 @@
-//! The exact kernels' shaders on a GPU against their models in Rust, one dispatch at a time and from states that no
+//! The exact kernels' shaders on a GPU and on the reference against their models in Rust, one dispatch at a time and from states that no
 //! simulation would come to by itself.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use kernel_flow::Spring;
 use kernel_voxels::{Frame, World, camera};
 use p2c2r_guest::random;
+use p2c2r_runtime::gpu::GpuAttempt;
 
-use crate::device::{adapter, dispatch, session, verdict};
+use crate::device::{dispatch, engines, verdict};
 
 fn words(count: usize, seed: u32, number: impl Fn(u32) -> u32) -> Vec<u32> {
     (0..count).map(|n| number(random::philox([n as u32, 0, 0, 0], [seed, 3])[0])).collect()
@@ -23,8 +24,12 @@ fn flow_is_its_model() {
     const DEPTHS: &str = include_str!("../../../../kernels/flow/shaders/depths.wgsl");
     verdict(PIPES).unwrap();
     verdict(DEPTHS).unwrap();
-    let Some(gpu) = adapter() else { return };
-    let (mut pipes, mut depths) = (session(gpu, PIPES), session(gpu, DEPTHS));
+    for ((engine, mut pipes), (_, mut depths)) in engines(PIPES).zip(engines(DEPTHS)) {
+        flow(engine, &mut *pipes, &mut *depths);
+    }
+}
+
+fn flow(engine: &str, pipes: &mut dyn GpuAttempt, depths: &mut dyn GpuAttempt) {
     for (seed, size) in (0..30).zip([0, 4, 12].into_iter().cycle()) {
         let params = kernel_flow::task::Params {
             width: 1 + seed * 3,
@@ -48,14 +53,14 @@ fn flow_is_its_model() {
         let springs = [Spring { cell: seed, flow: 1 << 24 }, Spring { cell: seed / 2, flow: -(1 << 24) }];
 
         let bound = [bytes(&[params]), bytes(&ground), bytes(&deep), bytes(&flows), bytes(&vec![[9u32; 4]; cells])];
-        let after = dispatch(&mut *pipes, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+        let after = dispatch(pipes, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
         flows = kernel_flow::model::pipes(&params, &ground, &deep, &flows);
-        assert_eq!(after[&4], bytes(&flows), "pipes, seed {seed}");
+        assert_eq!(after[&4], bytes(&flows), "pipes, seed {seed} on the {engine}");
 
         let bound = [bytes(&[params]), bytes(&springs), bytes(&deep), bytes(&flows)];
-        let after = dispatch(&mut *depths, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+        let after = dispatch(depths, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
         kernel_flow::model::depths(&params, &springs[..params.springs as usize], &mut deep, &flows);
-        assert_eq!(after[&2], bytes(&deep), "depths, seed {seed}");
+        assert_eq!(after[&2], bytes(&deep), "depths, seed {seed} on the {engine}");
     }
 }
 
@@ -63,8 +68,12 @@ fn flow_is_its_model() {
 fn voxels_is_its_model() {
     const TRACE: &str = include_str!("../../../../kernels/voxels/shaders/trace.wgsl");
     verdict(TRACE).unwrap();
-    let Some(gpu) = adapter() else { return };
-    let mut session = session(gpu, TRACE);
+    for (engine, mut session) in engines(TRACE) {
+        voxels(engine, &mut *session);
+    }
+}
+
+fn voxels(engine: &str, session: &mut dyn GpuAttempt) {
     for seed in 0..6 {
         // Islands, and worlds with a voxel here and there, of any material.
         let mut world = World::island(16 + 12 * seed, seed);
@@ -81,12 +90,12 @@ fn voxels_is_its_model() {
             let mut light = vec![[5, 6, 7, 0]; params.pixels as usize];
             let bound = [bytes(&[params]), bytes(&world.materials), world.voxels.clone(), bytes(&rows), bytes(&light)];
             let groups = [params.pixels.div_ceil(64), 1, 1];
-            let after = dispatch(&mut *session, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
+            let after = dispatch(session, groups, &(0..).zip(bound).collect::<BTreeMap<_, _>>());
             let more = kernel_voxels::model::light(&world, &params, &rows);
             for (sum, more) in light.iter_mut().zip(more) {
                 (0..3).for_each(|i| sum[i] += more[i]);
             }
-            assert!(after[&4] == bytes(&light), "seed {seed}");
+            assert!(after[&4] == bytes(&light), "seed {seed} on the {engine}");
         }
     }
 }

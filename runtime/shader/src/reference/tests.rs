@@ -44,6 +44,39 @@ fn each(declarations: &str, body: &str, words: &[u32]) -> Vec<u32> {
     words
 }
 
+/// The reference of a shader whatever its class: what the analysis would refuse.
+fn inexact(wgsl: &str) -> Reference {
+    let (module, info) = crate::source::parse(wgsl).unwrap();
+    let written = crate::rewrite::rewrite(&module, &info, &crate::barrier::Barriers::of(&module)).unwrap();
+    Reference::of(&written.module, &written.info).unwrap()
+}
+
+#[test]
+fn races_show_in_other_orders() {
+    let head = "@group(0) @binding(0) var<storage, read_write> words: array<u32>; var<workgroup> tile: array<u32, 64>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>,
+            @builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: vec3<u32>)";
+    for body in [
+        // Between workgroups.
+        "if i == 0u { words[0] = words[0] * 3u + group.x; }",
+        // Between the invocations of one.
+        "if group.x == 0u { words[0] = words[0] * 3u + i; }",
+        // For want of a barrier.
+        "tile[i] = i + 1u; words[id.x] = tile[63u - i];",
+    ] {
+        let wgsl = format!("{head} {{ {body} }}");
+        assert_eq!(Shader::parse(&wgsl).unwrap().class(), Class::Device, "{body}");
+        let reference = inexact(&wgsl);
+        let on = |order| {
+            let mut buffers = [vec![0; 256]];
+            reference.dispatch([4, 1, 1], &mut buffers, &[(0, 0)], order, &mut { PATIENT }).unwrap();
+            buffers
+        };
+        let orders = [(1, 1), (2, 1), (3, 5)].map(|(seed, together)| on(Order::Shuffled { seed, together }));
+        assert!(orders[0] != orders[1] && orders[0] != orders[2] && orders[1] != orders[2], "{body}");
+    }
+}
+
 #[test]
 fn branches_and_loops_take_the_lanes_they_should() {
     let check = |body: &str, want: fn(u32) -> u32| {
