@@ -41,13 +41,30 @@ pub enum Runaway {
 /// Whether to look for a GPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GpuPolicy {
-    /// Offer the CPU class only.
+    /// Offer no adapter's class; exact shaders run on the CPU reference.
     Off,
     /// Use the best adapter that passes the probe suite, if there is one; a software adapter counts.
     #[default]
     Auto,
     /// As [`Self::Auto`], without software adapters.
     Hardware,
+    /// As [`Self::Auto`], for kernels of class `device` only: exact ones run on the CPU reference. For referees, whose verdict
+    /// should hang on no driver.
+    DeviceOnly,
+}
+
+impl GpuPolicy {
+    /// Which adapters to take; `None` for none.
+    #[must_use]
+    pub const fn options(self) -> Option<GpuOptions> {
+        let (software, exact) = match self {
+            Self::Off => return None,
+            Self::Auto => (true, true),
+            Self::Hardware => (false, true),
+            Self::DeviceOnly => (true, false),
+        };
+        Some(GpuOptions { software, exact })
+    }
 }
 
 impl Default for SandboxConfig {
@@ -128,10 +145,9 @@ impl Sandbox {
             Cache::open(&dir, engine_id, code_id(&plain.engine)).map_err(|source| SandboxError::Cache { dir, source })
         };
         let cache = config.cache_dir.map(open).transpose()?;
-        let gpu = match config.gpu {
-            GpuPolicy::Off => Err("switched off".to_owned()),
-            GpuPolicy::Auto => Gpu::open(GpuOptions { software: true }).map_err(|error| error.to_string()),
-            GpuPolicy::Hardware => Gpu::open(GpuOptions { software: false }).map_err(|error| error.to_string()),
+        let gpu = match config.gpu.options() {
+            None => Err("switched off".to_owned()),
+            Some(options) => Gpu::open(options).map_err(|error| error.to_string()),
         };
         match &gpu {
             Ok(gpu) => tracing::info!(adapter = gpu.info().adapter, driver = gpu.info().driver, "gpu ready"),

@@ -76,15 +76,22 @@ impl GpuWorker {
     /// Starts one, if the policy allows, and waits until it has probed its adapter.
     pub(crate) fn start(policy: GpuPolicy, compile: Duration, stock: &Stock) -> Self {
         let compile = compile.min(GPU_COMPILE);
-        let role = Role::Gpu { software: policy == GpuPolicy::Auto };
-        let started = match policy {
-            GpuPolicy::Off => Err("switched off".to_owned()),
-            GpuPolicy::Auto | GpuPolicy::Hardware => stock.take(role, Instant::now() + START),
+        let options = policy.options();
+        let role = Role::Gpu { software: options.as_ref().is_some_and(|options| options.software) };
+        let started = match options {
+            None => Err("switched off".to_owned()),
+            Some(_) => stock.take(role, Instant::now() + START),
         };
         let found = started.and_then(|process| {
             let about = process.about().clone();
             match &about.adapter {
-                Some(Ok(adapter)) => Ok((process, Found { info: adapter.clone().into(), about })),
+                Some(Ok(adapter)) => {
+                    let mut info = GpuInfo::from(adapter.clone());
+                    if options.is_some_and(|options| !options.exact) {
+                        info.leave_exact();
+                    }
+                    Ok((process, Found { info, about }))
+                }
                 Some(Err(reason)) => Err(reason.clone()),
                 None => Err("the gpu worker is of another kind".to_owned()),
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use p2c2r_protocol::limits::SLOTS_PER_PEER;
+use p2c2r_runtime::GpuPolicy;
 use p2c2r_signing::{KeyError, PublicKey, SecretKey, TrustedKeys};
 use serde::Deserialize;
 
@@ -30,8 +31,8 @@ pub struct PeerConfig {
     pub slots: u16,
     /// Worker threads.
     pub workers: u16,
-    /// Whether to use a GPU if there is one.
-    pub gpu: bool,
+    /// What to use a GPU for, if there is one.
+    pub gpu: GpuPolicy,
     /// Bytes of kernels and blobs kept on disk.
     pub cache_bytes: u64,
 }
@@ -66,6 +67,9 @@ pub struct RunArgs {
     /// Never use the GPU
     #[arg(long, env = "P2C2R_PEER_NO_GPU")]
     pub no_gpu: bool,
+    /// Run exact kernels on the CPU reference even where the GPU may: for referees
+    #[arg(long, env = "P2C2R_PEER_EXACT_ON_CPU")]
+    pub exact_on_cpu: bool,
     /// Bytes of kernels and blobs kept on disk [default: 4 GiB]
     #[arg(long, env = "P2C2R_PEER_CACHE_BYTES")]
     pub cache_bytes: Option<u64>,
@@ -140,6 +144,7 @@ struct FileConfig {
     slots: Option<u16>,
     workers: Option<u16>,
     no_gpu: Option<bool>,
+    exact_on_cpu: Option<bool>,
     cache_bytes: Option<u64>,
 }
 
@@ -164,7 +169,13 @@ impl RunArgs {
             trust: self.trust.or(file.trust).unwrap_or_else(|| beside("trust.pem")),
             slots: range("slots", slots, SLOTS_PER_PEER)?,
             workers,
-            gpu: !(self.no_gpu || file.no_gpu.unwrap_or(false)),
+            gpu: if self.no_gpu || file.no_gpu.unwrap_or(false) {
+                GpuPolicy::Off
+            } else if self.exact_on_cpu || file.exact_on_cpu.unwrap_or(false) {
+                GpuPolicy::DeviceOnly
+            } else {
+                GpuPolicy::Auto
+            },
             cache_bytes: self.cache_bytes.or(file.cache_bytes).unwrap_or(limits::CACHE_BYTES),
             data,
         })
@@ -281,9 +292,12 @@ mod tests {
         let config = resolve(file, RunArgs { workers: Some(2), ..RunArgs::default() }).unwrap();
         assert_eq!(
             (config.coordinator.as_str(), config.workers, config.slots, config.gpu),
-            ("wss://file", 2, 8, false)
+            ("wss://file", 2, 8, GpuPolicy::Off)
         );
         assert_eq!(config.key, Path::new("/d/peer.pem"));
+        let gpu = |more: &str| resolve(&format!("coordinator = 'wss://file'\n{more}"), RunArgs::default()).unwrap().gpu;
+        assert_eq!((gpu(""), gpu("exact_on_cpu = true")), (GpuPolicy::Auto, GpuPolicy::DeviceOnly));
+        assert_eq!(gpu("exact_on_cpu = true\nno_gpu = true"), GpuPolicy::Off);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use p2c2r_jail::{Jail, JailConfig, JailError, JailedKernel, LoadError};
 use p2c2r_protocol::message::{Fault, OfferedClass, Path};
-use p2c2r_runtime::{Attempt, CancelFlag, Execution, GpuPolicy, HostFault, PathKind, seed_for};
+use p2c2r_runtime::{Attempt, CancelFlag, Execution, HostFault, PathKind, seed_for};
 use p2c2r_signing::{
     AttemptNonce, BlobId, ClassId, InputDigest, ModuleId, Outcome, TaskId, TraceRoot, VerifiedModule, input_digest,
 };
@@ -104,7 +104,7 @@ impl JailExecutor {
         let worker = JailConfig::worker_beside_me().map_err(JailError::Program)?;
         let jail = Jail::start(JailConfig {
             cache_dir: Some(config.data.join("compiled")),
-            gpu: if config.gpu { GpuPolicy::Auto } else { GpuPolicy::Off },
+            gpu: config.gpu,
             // One more for quick attempts on the network's thread.
             workers: u32::from(config.workers) + 1,
             ..JailConfig::new(worker)

@@ -13,11 +13,13 @@ use super::{limits, probe};
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
 /// Which adapters to take.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct GpuOptions {
     /// Take a software adapter (lavapipe, WARP) when there is no hardware. On by default: it computes right
     /// answers and reports itself as [`GpuInfo::software`].
     pub software: bool,
+    /// Let it run exact shaders if the probe suite does. On by default; else they are left to the CPU reference.
+    pub exact: bool,
 }
 
 /// What adapter this is.
@@ -46,6 +48,11 @@ pub struct GpuInfo {
 }
 
 impl GpuInfo {
+    /// Leaves what is `exact` to the CPU reference, whatever the probes say.
+    pub fn leave_exact(&mut self) {
+        self.unfit_loops.push("exact kernels are left to the CPU reference, as configured".to_owned());
+    }
+
     /// Whether results of this class that it computes may be voted on. For `exact` every probe of integers and loops must be
     /// right, for `device` its floats must be WGSL's.
     #[must_use]
@@ -74,7 +81,7 @@ struct Inner {
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { software: true }
+        Self { software: true, exact: true }
     }
 }
 
@@ -88,7 +95,10 @@ impl Gpu {
     pub fn open(options: GpuOptions) -> Result<Self, GpuOpenError> {
         let adapter = select(&options)?;
         let abandoned = Arc::new(Abandoned::default());
-        let (device, info) = probed(&adapter, &abandoned)?;
+        let (device, mut info) = probed(&adapter, &abandoned)?;
+        if !options.exact {
+            info.leave_exact();
+        }
         let inner = Inner {
             options,
             info,

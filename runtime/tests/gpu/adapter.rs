@@ -45,7 +45,7 @@ fn the_survey_knows_every_adapter_and_what_it_may_vote_on() {
 #[test]
 fn software_adapters_can_be_left_out() {
     let Some(gpu) = adapter() else { return };
-    match Gpu::open(GpuOptions { software: false }) {
+    match Gpu::open(GpuOptions { software: false, ..GpuOptions::default() }) {
         Ok(hardware) => assert!(!hardware.info().software),
         Err(error) => {
             assert!(gpu.info().software);

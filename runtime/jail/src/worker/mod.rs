@@ -64,7 +64,7 @@ pub fn main_behind(walls: Walls) -> ExitCode {
         confine::begin()?;
         let mut channel = Channel::new(line()?);
         if let Role::Gpu { software } = role {
-            return gpu::serve(GpuOptions { software }, &mut channel);
+            return gpu::serve(GpuOptions { software, ..GpuOptions::default() }, &mut channel);
         }
         locked(role, walls, move |sandbox, protections| {
             if role == Role::Execute {

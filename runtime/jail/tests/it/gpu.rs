@@ -255,3 +255,18 @@ fn exact_shaders_need_no_gpu_worker() {
         }
     }
 }
+
+/// As a referee does: an adapter is there, and exact kernels do not hang on it.
+#[test]
+fn exact_kernels_can_be_kept_from_the_adapter() {
+    let jail = Jail::start(JailConfig { gpu: GpuPolicy::DeviceOnly, ..config() }).unwrap();
+    let Some(info) = jail.gpu_info() else {
+        return eprintln!("SKIPPED: {}", jail.gpu_missing().unwrap());
+    };
+    assert!(!info.may_vote_on(ResultClass::Exact) && info.may_vote_on(ResultClass::Device), "{info:?}");
+    let said = info.unfit_loops.last().unwrap();
+    assert!(said.contains("as configured"), "{said}");
+    assert_eq!(jail.classes().len(), 3, "with the adapter's own");
+    let sandbox = Sandbox::new(SandboxConfig { gpu: GpuPolicy::DeviceOnly, ..SandboxConfig::default() }).unwrap();
+    assert_eq!(sandbox.gpu_info(), Some(info), "the same without a jail");
+}
