@@ -15,5 +15,5 @@ scripts/setup.sh
 echo "== building a release (about 20 minutes the first time on two cores)"
 # All at once: features, and with them wasmtime, are the same for all of them.
 cargo build --release -p p2c2r-bench -p p2c2r-coordinator -p p2c2r-jail -p p2c2r-peer -p p2c2r --bins
-target/release/p2c2r build kernels/npc kernels/physics kernels/raytrace examples/bench/loops
+target/release/p2c2r build kernels/* examples/bench/loops
 exec target/release/p2c2r-bench "$@"

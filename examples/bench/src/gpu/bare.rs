@@ -12,12 +12,21 @@ pub(super) struct Bare {
     stage: wgpu::Buffer,
 }
 
+/// What wgpu puts into shaders by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// Bounds of every access, and a count in every loop: what a program gets that asks for nothing.
+    Usual,
+    /// Nothing.
+    None,
+}
+
 /// Bytes that are read back.
 pub(super) const READ_BYTES: u64 = 256;
 
 impl Bare {
     /// On the adapter of this name, with a zeroed buffer.
-    pub(super) async fn open(adapter: &str, wgsl: &str, bytes: u64) -> Result<Self> {
+    pub(super) async fn open(adapter: &str, wgsl: &str, bytes: u64, checks: Checks) -> Result<Self> {
         let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends,
@@ -26,10 +35,14 @@ impl Bare {
         let adapters = instance.enumerate_adapters(backends).await;
         let adapter = adapters.into_iter().find(|found| found.get_info().name == adapter).context("no such adapter")?;
         let (device, queue) = adapter.request_device(&wgpu::DeviceDescriptor::default()).await?;
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
-        });
+        let source = wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(wgsl.into()) };
+        let checks = match checks {
+            Checks::Usual => wgpu::ShaderRuntimeChecks::checked(),
+            Checks::None => wgpu::ShaderRuntimeChecks::unchecked(),
+        };
+        #[expect(unsafe_code, reason = "the only way to choose the checks")]
+        // SAFETY: the benchmark's own shaders stay in their buffers, and their loops end.
+        let module = unsafe { device.create_shader_module_trusted(source, checks) };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: None,
             layout: None,

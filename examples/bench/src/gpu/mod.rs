@@ -1,16 +1,18 @@
 //! Dispatch and readback in the sandbox, guest and driver each in a process of its own, next to the same shader on bare wgpu.
 //!
 //! A kernel dispatches and reads back as often as its input says; a row is the time of one such turn, without what an
-//! attempt costs before and after. Shaders are rewritten in the sandbox and not on bare wgpu. Rounds alternate.
+//! attempt costs before and after. Shaders are rewritten in the sandbox and not on bare wgpu, which checks bounds and bounds loops as
+//! it does by default; rows `_unchecked` are against wgpu without those. Rounds alternate.
 
 mod bare;
+mod kernels;
 
 use anyhow::{Result, ensure};
 use p2c2r_jail::{Jail, JailConfig, JailedKernel};
-use p2c2r_runtime::{Attempt, PathKind};
+use p2c2r_runtime::{Attempt, GpuPolicy, PathKind};
 use p2c2r_signing::{Manifest, Outcome, attach};
 
-use bare::{Bare, READ_BYTES};
+use bare::{Bare, Checks, READ_BYTES};
 
 use crate::Args;
 use crate::row::Row;
@@ -60,7 +62,8 @@ const STEP: &str = "x = (x ^ (x >> 7u)) * 1664525u + 1013904223u; ";
 #[expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
 pub(crate) async fn measure(args: &Args) -> Result<Vec<Row>> {
     // Workers start in the root folder.
-    let jail = Jail::start(JailConfig::new(std::path::absolute(args.bin.join("p2c2r-worker"))?))?;
+    let worker = std::path::absolute(args.bin.join("p2c2r-worker"))?;
+    let jail = Jail::start(JailConfig { gpu: GpuPolicy::DeviceOnly, ..JailConfig::new(worker) })?;
     let Some(info) = jail.gpu_info() else {
         println!("no gpu rows: {}", jail.gpu_missing().unwrap_or_default());
         return Ok(Vec::new());
@@ -85,6 +88,7 @@ pub(crate) async fn measure(args: &Args) -> Result<Vec<Row>> {
         let pair = Pair::open(&jail, &adapter, &wgsl, groups).await?;
         rows.extend(pair.rows(args, name)?);
     }
+    rows.extend(kernels::measure(args, &jail)?);
     Ok(rows)
 }
 
@@ -102,7 +106,7 @@ fn shader(body: &str) -> String {
 /// Workgroups that take bare wgpu about as long.
 async fn groups_for(adapter: &str, wgsl: &str, wanted_us: f64) -> Result<u32> {
     const MOST: u32 = 65_535;
-    let bare = Bare::open(adapter, wgsl, u64::from(MOST) * WORKGROUP * 4).await?;
+    let bare = Bare::open(adapter, wgsl, u64::from(MOST) * WORKGROUP * 4, Checks::Usual).await?;
     let mut groups = 1;
     loop {
         let mut times = Vec::new();
@@ -126,6 +130,7 @@ struct Pair<'a> {
     jail: &'a Jail,
     kernel: JailedKernel,
     bare: Bare,
+    unchecked: Bare,
     groups: u32,
 }
 
@@ -134,37 +139,49 @@ impl<'a> Pair<'a> {
         let manifest = Manifest::from_json(MANIFEST.as_bytes())?;
         let wasm = attach(&wat::parse_str(KERNEL)?, &manifest, &[("work".to_owned(), wgsl.to_owned())])?;
         let kernel = jail.load(&Author::new().module(&wasm)?)?;
-        let bare = Bare::open(adapter, wgsl, u64::from(groups) * WORKGROUP * 4).await?;
-        Ok(Self { jail, kernel, bare, groups })
+        let bytes = u64::from(groups) * WORKGROUP * 4;
+        let bare = Bare::open(adapter, wgsl, bytes, Checks::Usual).await?;
+        let unchecked = Bare::open(adapter, wgsl, bytes, Checks::None).await?;
+        Ok(Self { jail, kernel, bare, unchecked, groups })
     }
 
     fn rows(&self, args: &Args, name: &str) -> Result<Vec<Row>> {
-        let (mut ours, mut theirs, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ours, mut theirs, mut unchecked, mut whole) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for round in 0..=args.rounds {
             let (empty_us, turns_us) = (self.jailed(0)?, self.jailed(TURNS)?);
-            let mut bare_us = 0.0;
-            for _ in 0..TURNS {
-                let (ran, took) = timed(|| self.bare.run(self.groups));
-                ensure!(ran?.len() as u64 == READ_BYTES, "bare wgpu read too little");
-                bare_us += us(took);
-            }
+            let (bare_us, unchecked_us) = (self.turns(&self.bare)?, self.turns(&self.unchecked)?);
             let one_us = self.jailed(1)?;
             // The first round warms up.
             if round > 0 {
                 ours.push((turns_us - empty_us) / f64::from(TURNS));
                 theirs.push(bare_us / f64::from(TURNS));
+                unchecked.push(unchecked_us / f64::from(TURNS));
                 whole.push(one_us);
             }
         }
-        let (ours, theirs, whole) = (middle(&ours), middle(&theirs), middle(&whole));
+        let (ours, theirs, unchecked, whole) = (middle(&ours), middle(&theirs), middle(&unchecked), middle(&whole));
         let baseline = Some(("bare wgpu", theirs));
         let aim = if name == "tiny" { "" } else { "<= 1.05" };
         let mut rows = vec![Row::new(&format!("gpu/{name}"), ours, "us", baseline, aim)];
         if name == "tiny" {
             rows.push(Row::new("gpu/tiny_added", ours - theirs, "us", None, "< 50"));
             rows.push(Row::new("gpu/attempt", whole, "us", None, ""));
+        } else {
+            let baseline = Some(("wgpu, unchecked", unchecked));
+            rows.push(Row::new(&format!("gpu/{name}_unchecked"), ours, "us", baseline, ""));
         }
         Ok(rows)
+    }
+
+    /// Microseconds of [`TURNS`] without a sandbox.
+    fn turns(&self, bare: &Bare) -> Result<f64> {
+        let mut turns_us = 0.0;
+        for _ in 0..TURNS {
+            let (ran, took) = timed(|| bare.run(self.groups));
+            ensure!(ran?.len() as u64 == READ_BYTES, "bare wgpu read too little");
+            turns_us += us(took);
+        }
+        Ok(turns_us)
     }
 
     /// Microseconds of an attempt with so many turns; only that it did something is checked: bare wgpu goes on with its words.
