@@ -53,6 +53,10 @@ pub const GPU_KERNELS: usize = 32;
 /// one that does not wait for its dispatch loses no more than this.
 pub const GPU_PAUSE: Duration = Duration::from_micros(100);
 
+/// How long a GPU worker stays awake for the next call after a guest has read: it comes within 40 us if it comes at once, and to be
+/// woken takes half as long.
+pub const GPU_AWAKE: Duration = Duration::from_micros(50);
+
 /// How often a GPU worker at work looks whether the guest is still there. It is asked in every call, and to look takes a system
 /// call.
 pub const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use p2c2r_runtime::engine_id;
 use p2c2r_runtime::gpu::{
@@ -14,7 +14,7 @@ use p2c2r_signing::{ModuleId, manifest};
 use super::{WorkerError, reason, verified};
 use crate::channel::{Channel, ReceiveError, Received, is_over};
 use crate::confine;
-use crate::limits::{GPU_KERNELS, GPU_PAUSE, INLINE_BYTES, LOOK_EVERY};
+use crate::limits::{GPU_AWAKE, GPU_KERNELS, GPU_PAUSE, INLINE_BYTES, LOOK_EVERY};
 use crate::memory::Window;
 use crate::message::{About, Adapter, GpuCall, GpuReply, KernelRef, Order, Payload, Refusal, Report};
 
@@ -140,10 +140,20 @@ fn serve_calls(session: &mut GpuSession, line: &mut Channel, window: &Window) ->
             if matches!(reply, GpuReply::Fault(_)) {
                 return Ok(());
             }
+            stay_awake(line)?;
         } else if let Err(GpuStop::Fault(unsaid)) = done {
             fault = Some(unsaid);
         }
     }
+}
+
+/// Looks for the next call, again and again, for a moment.
+fn stay_awake(line: &Channel) -> Result<(), ReceiveError> {
+    let until = Instant::now() + GPU_AWAKE;
+    while !line.wait(Duration::ZERO)? && Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    Ok(())
 }
 
 /// Does what a call says. The guest was told that it may be done, or is not told until it is. Bytes pass through `buffer`.
