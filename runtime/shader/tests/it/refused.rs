@@ -119,6 +119,10 @@ fn races_in_buffers() {
         "var k = id.x; out[k] = 1u; k = k + 1u; out[k] = 1u;",
         "if i < 3u { out[group.x] = 1u; }",
         "if i == 0u { out[group.x] = 1u; } if i == 1u { out[group.x] = 2u; }",
+        // What is compared with the bound, or stepped from, is what the counter held before the loop: it comes round, or is
+        // the same for all.
+        "var k = id.x; let start = k; for (var n = 0u; start < 9u; k += 0x80000001u) { out[k] = n; n++; if n > 2u { break; } }",
+        "if id.x < 4u { var k = 5u; let old = k; k = id.x; for (; k < 9u; k = old + 4u) { out[k] = id.x; } }",
     ] {
         inexact(&main(body), 6, "global_invocation_id.x");
     }
