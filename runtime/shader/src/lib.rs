@@ -16,12 +16,13 @@
 //! # Ok::<(), p2c2r_shader::Finding>(())
 //! ```
 //!
-//! In reading order: `nesting` and `source` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
+//! In reading order: `nesting`, `declared` and `source` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
 //! and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
 
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod declared;
 mod exact;
 pub mod limits;
 mod nesting;

@@ -77,6 +77,14 @@ pub const TEXT_DEPTH: u32 = 512;
 /// What one `else` counts for in [`TEXT_DEPTH`].
 pub const ELSE_DEPTH: u32 = 4;
 
+/// Functions, constants, types and variables of one shader. naga puts them in order by a recursion as deep as they refer to
+/// each other: 16,000 constants, each the next one, end a stack of 4 MiB. The raytrace kernel's are 68.
+pub const DECLARATIONS: usize = 1024;
+
+/// Words of a shader, with every name of a constant replaced by what it stands for. naga copies a constant that a function
+/// computes with: of `const b = array(a, a)`, `const c = array(b, b)` and so on, thirty fill any memory.
+pub const CONSTANT_WORDS: u64 = 1 << 20;
+
 /// Functions that may call each other in a row.
 pub const CALL_DEPTH: u32 = 64;
 

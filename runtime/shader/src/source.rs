@@ -4,8 +4,8 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Block, Function, Module, Span, Statement};
 
 use crate::limits::{CALL_DEPTH, INLINED_NODES, SHADER_BYTES, SHADER_EXPRESSIONS};
-use crate::nesting;
 use crate::refusal::{Finding, Place, Problem};
+use crate::{declared, nesting};
 
 /// Parses and validates `wgsl`.
 pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
@@ -13,7 +13,7 @@ pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
     if wgsl.len() > SHADER_BYTES {
         return Err(whole(format!("text is {} bytes, at most {SHADER_BYTES} are allowed", wgsl.len())));
     }
-    nesting::check(wgsl)?;
+    declared::check(wgsl, &nesting::declarations(wgsl)?)?;
     let place = |at: naga::SourceLocation| Place { line: at.line_number, column: at.line_position };
     let module = naga::front::wgsl::parse_str(wgsl)
         .map_err(|e| Finding { place: e.location(wgsl).map(place), reason: e.message().to_owned() })?;

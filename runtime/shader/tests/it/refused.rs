@@ -228,6 +228,58 @@ fn text_that_nests_too_deep() {
 }
 
 #[test]
+fn declarations_that_nest_too_deep() {
+    let chain = |count: usize, link: fn(usize) -> String| (0..count).map(link).collect::<String>();
+    for (link, last) in [
+        ((|n| format!("const a{n} = a{};\n", n + 1)) as fn(usize) -> String, "const a9000 = 1;"),
+        (|n| format!("alias a{n} = a{};\n", n + 1), "alias a9000 = u32;"),
+        (|n| format!("struct a{n} {{ x: a{} }}\n", n + 1), "struct a9000 { x: u32 }"),
+        (|n| format!("fn a{n}() {{ a{}(); }}\n", n + 1), "fn a9000() { }"),
+    ] {
+        refused(&format!("{}{last}{}", chain(9_000, link), main("")), Some(1025), "more than 1024");
+    }
+    // Each no deeper than people write.
+    for (first, link) in [
+        ("const a0 = 1u;\n", (|n| format!("const a{} = array(array(array(a{n})));\n", n + 1)) as fn(usize) -> String),
+        ("alias a0 = u32;\n", |n| format!("alias a{} = array<array<array<a{n}, 1>, 1>, 1>;\n", n + 1)),
+        ("struct a0 { a: u32 }\n", |n| format!("struct a{} {{ a: array<a{n}, 1> }}\n", n + 1)),
+    ] {
+        let text = format!("{first}{}", chain(600, link));
+        let line = Shader::parse(&format!("{text}{}", main(""))).map(drop).unwrap_err();
+        assert!(line.reason.contains("types or constants that nest deeper"), "{line}");
+        // A few are nobody's concern.
+        Shader::parse(&format!("{first}{}{}", chain(20, link), main("out[id.x] = 1u;"))).unwrap();
+    }
+    let member =
+        "struct Ray { hash: u32, way: u32 } fn hash(r: Ray) -> u32 { let way = 3u; return r.hash * r.way * way; }
+        fn way(r: Ray) -> u32 { return hash(r); }";
+    Shader::parse(&format!("{member}{}", main("out[id.x] = way(Ray(id.x, 2u));"))).unwrap();
+}
+
+#[test]
+fn constants_that_explode() {
+    let twice = |first: &str, link: fn(usize) -> String, count: usize| {
+        let all = (0..count).map(link).collect::<String>();
+        format!("{first}{all}\n{}", main("let all = c8; out[id.x] = all[0][0][0][0][0][0][0][0];"))
+    };
+    let plain = |n: usize| format!("const c{} = array(c{n}, c{n});", n + 1);
+    let typed = |n: usize| format!("alias t{0} = array<t{n}, 2>; const c{0}: t{0} = array(c{n}, c{n});", n + 1);
+    refused(&twice("const c0 = 1u;", plain, 40), Some(1), "what it stands for");
+    refused(&twice("alias t0 = u32; const c0: t0 = 1;", typed, 40), Some(1), "what it stands for");
+    Shader::parse(&twice("const c0 = 1u;", plain, 8)).unwrap();
+    // In a function, and where one name stands for several.
+    let chain: String = (0..40).map(|n| format!("const c{} = array(c{n}, c{n});", n + 1)).collect();
+    refused(&main(&format!("const c0 = 1; {chain} let all = c40;")), Some(7), "what it stands for");
+    let shadows = format!("const c = 1; {} let all = c; {}", "{ const c = array(c, c);".repeat(40), "}".repeat(40));
+    refused(&main(&shadows), Some(7), "what it stands for");
+    // A table, copied at each use.
+    let table = format!("const TABLE = array({});\n", vec!["1u"; 4000].join(","));
+    let uses = |count: usize| main(&format!("var s = 0u; {} out[id.x] = s;", "s += TABLE[3];".repeat(count)));
+    refused(&format!("{table}{}", uses(2000)), Some(8), "what it stands for");
+    Shader::parse(&format!("{table}{}", uses(20))).unwrap();
+}
+
+#[test]
 fn functions_that_explode() {
     let mut text = "fn f0(a: u32) -> u32 { return a; }\n".to_owned();
     for n in 1..40 {
