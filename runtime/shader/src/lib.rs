@@ -97,7 +97,7 @@ impl Shader {
         let barriers = barrier::Barriers::of(&module);
         uniform::check(&module, &barriers).map_err(in_text)?;
         let written = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
-        let mut problems = exact::problems(&module, &info);
+        let mut problems = exact::problems(wgsl, &module, &info);
         let races = race::problems(&module, &info, &barriers);
         let grid = Grid::of(&module, races.axes);
         problems.extend(races.problems);

@@ -3,6 +3,8 @@
 //! naga bounds brackets, but a row of operators, of accesses or of `else if` nests as deep as it is long, and its stack ends
 //! before ours does: the process dies. This counts generously and knows no grammar.
 
+use naga::Span;
+
 use crate::limits::{ELSE_DEPTH, TEXT_DEPTH};
 use crate::refusal::{Finding, Place};
 
@@ -79,6 +81,21 @@ pub(crate) fn declarations(wgsl: &str) -> Result<Vec<Declaration<'_>>, Finding> 
         }
     }
     Ok(declarations)
+}
+
+/// What a text calls, with where each name is.
+pub(crate) fn calls(wgsl: &str) -> impl Iterator<Item = (&str, Span)> {
+    let mut scan = Scan { rest: wgsl };
+    std::iter::from_fn(move || {
+        loop {
+            let Token::Word(word) = scan.next()? else { continue };
+            let end = wgsl.len() - scan.rest.len();
+            scan.skip();
+            if scan.rest.starts_with('(') {
+                return Some((word, Span::new((end - word.len()) as u32, end as u32)));
+            }
+        }
+    })
 }
 
 impl<'a> Declaration<'a> {

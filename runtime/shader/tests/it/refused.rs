@@ -55,6 +55,22 @@ fn floats() {
 }
 
 #[test]
+fn constants_of_the_c_library() {
+    // glibc 2.36 has 0x3f000024 for this tangent, the crate libm, which is after musl, 0x3f000023.
+    for constant in
+        ["tan(0.4636493f)", "sin(0.7)", "pow(2.2, 3.3)", "exp2 /* ( */ (0.1)", "atan2(0.3, 0.9)", "max(cosh(0.1), 1.0)"]
+    {
+        inexact(&main(&format!("out[id.x] = u32({constant} * 16777216.0);")), 6, "C library");
+    }
+    inexact(&main("const TURN = array(\ni32(sin(0.1) * 32768.0)); out[id.x] = u32(TURN[0]);"), 7, "C library");
+    // Rounded the same everywhere, or somebody's own.
+    let own = "fn sin(turn: u32) -> u32 { return turn * 3u; }\n";
+    let exp = "let exp = array(1u, 2u); out[id.x] = sin(exp[id.x & 1u]) + u32(sqrt(2.0) * 65536.0); // log(3.0)";
+    let shader = Shader::parse(&format!("{own}{}", main(exp))).unwrap();
+    assert_eq!(shader.class(), Class::Exact, "{:?}", shader.findings());
+}
+
+#[test]
 fn gaps_in_what_is_stored() {
     let storing = |ty: &str, store: &str| {
         format!(
