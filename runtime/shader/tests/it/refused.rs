@@ -288,6 +288,10 @@ fn constants_that_explode() {
     refused(&main(&format!("const c0 = 1; {chain} let all = c40;")), Some(7), "what it stands for");
     let shadows = format!("const c = 1; {} let all = c; {}", "{ const c = array(c, c);".repeat(40), "}".repeat(40));
     refused(&main(&shadows), Some(7), "what it stands for");
+    // Nothing of it is written out, and nobody has a use for it: it is never made, which would take 1.6 GB twice.
+    let zeros = format!("const NONE = array<u32, 16000>(); const ALL = array({});\n", vec!["NONE"; 25_000].join(","));
+    let shader = Shader::parse(&format!("{zeros}{}", main("out[id.x] = 1u;"))).unwrap();
+    assert_eq!(shader.class(), Class::Exact, "{:?}", shader.findings());
     // A table, copied at each use.
     let table = format!("const TABLE = array({});\n", vec!["1u"; 4000].join(","));
     let uses = |count: usize| main(&format!("var s = 0u; {} out[id.x] = s;", "s += TABLE[3];".repeat(count)));
