@@ -59,6 +59,10 @@ pub const WORKGROUP_BYTES: u32 = 16 << 10;
 /// (section "Limits"), which naga does not check and drivers answer with a crash.
 pub const LOCAL_BYTES: u32 = 8 << 10;
 
+/// Bytes of a value that is computed with as a whole: all workgroup memory, to clear it. naga's SPIR-V copies a value that is indexed
+/// to a variable, and `let b = array(a, a); let c = array(b, b);` and so on is 512 MiB before the text has 900 bytes.
+pub const VALUE_BYTES: u32 = WORKGROUP_BYTES;
+
 /// Bytes of one shader's text.
 pub const SHADER_BYTES: usize = 256 << 10;
 

@@ -300,6 +300,27 @@ fn constants_that_explode() {
 }
 
 #[test]
+fn values_that_are_too_large() {
+    let twice: String = (0..27).map(|n| format!("let v{} = array(v{n}, v{n}); ", n + 1)).collect();
+    for body in [
+        "let a = array<u32, 100000000>(); out[id.x] = a[id.x];",
+        "let a = array<u32, 4097>(); out[id.x] = a[id.x];",
+        "let a = big; out[id.x] = a[0];",
+        "out[id.x] = TABLE[id.x];",
+        &format!("let v0 = id.x; {twice} let all = v27; _ = all;"),
+    ] {
+        let wgsl = main(body);
+        let declared = format!(
+            "@group(0) @binding(2) var<storage, read> big: array<u32, 5000>; const TABLE = array({});\n",
+            vec!["7u"; 5000].join(",")
+        );
+        refused(&format!("{declared}{wgsl}"), Some(7), "a value of more than");
+    }
+    let table = format!("const TABLE = array({});\n", vec!["7u"; 4096].join(","));
+    Shader::parse(&format!("{table}{}", main("out[id.x] = TABLE[id.x]; x = array<u32, 256>();"))).unwrap();
+}
+
+#[test]
 fn functions_that_explode() {
     let mut text = "fn f0(a: u32) -> u32 { return a; }\n".to_owned();
     for n in 1..40 {
