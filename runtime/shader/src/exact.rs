@@ -7,12 +7,13 @@ use naga::{
 };
 
 use crate::limits::FINDINGS;
+use crate::nesting::calls;
 use crate::refusal::Problem;
 use crate::source::statements;
 use crate::uniform::{Root, root};
 
 /// Every reason but races for which results may differ between machines; more than [`FINDINGS`] of one function are left out.
-pub(crate) fn problems(module: &Module, info: &ModuleInfo) -> Vec<Problem> {
+pub(crate) fn problems(wgsl: &str, module: &Module, info: &ModuleInfo) -> Vec<Problem> {
     let types = Types { floats: types_with_floats(module), gaps: types_with_gaps(module) };
     let mut problems = Vec::new();
     for (handle, function) in module.functions.iter() {
@@ -21,8 +22,27 @@ pub(crate) fn problems(module: &Module, info: &ModuleInfo) -> Vec<Problem> {
     for (index, entry) in module.entry_points.iter().enumerate() {
         function_problems(module, &entry.function, info.get_entry_point(index), &types, &mut problems);
     }
+    if problems.is_empty() {
+        // Of what was computed while parsing nothing is left but the result.
+        let own = |name| module.functions.iter().any(|(_, function)| function.name.as_deref() == Some(name));
+        let calls = calls(wgsl).filter(|(name, _)| HOST_FUNCTIONS.contains(name) && !own(name));
+        problems.extend(calls.take(FINDINGS).map(|(name, span)| {
+            let reason = format!(
+                "naga computes {name}() with the C library of whoever reads the shader, and those differ in the last bit; \
+                 write the number"
+            );
+            Problem::new(span, reason)
+        }));
+    }
     problems
 }
+
+/// Built-in functions of floats that Rust leaves to the C library, and its precision with them; what else naga computes is rounded
+/// as IEEE 754 says.
+const HOST_FUNCTIONS: &[&str] = &[
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "exp", "exp2", "log", "log2", "pow",
+    "sin", "sinh", "tan", "tanh",
+];
 
 /// What is known of each type of the module.
 struct Types {

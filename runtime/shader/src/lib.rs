@@ -16,12 +16,13 @@
 //! # Ok::<(), p2c2r_shader::Finding>(())
 //! ```
 //!
-//! In reading order: `nesting`, `source` and `foreign` (text to module, bounded), `barrier` and `uniform` (who waits for whom), `exact`
-//! and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
+//! In reading order: `nesting`, `declared`, `source` and `foreign` (text to module, bounded), `barrier` and `uniform` (who waits
+//! for whom), `exact` and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
 
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod declared;
 mod exact;
 mod foreign;
 pub mod limits;
@@ -103,7 +104,7 @@ impl Shader {
         let barriers = barrier::Barriers::of(&module);
         uniform::check(&module, &barriers).map_err(in_text)?;
         let written = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
-        let mut problems = exact::problems(&module, &info);
+        let mut problems = exact::problems(wgsl, &module, &info);
         let races = race::problems(&module, &info, &barriers);
         let grid = Grid::of(&module, races.axes);
         problems.extend(races.problems);

@@ -59,6 +59,10 @@ pub const WORKGROUP_BYTES: u32 = 16 << 10;
 /// (section "Limits"), which naga does not check and drivers answer with a crash.
 pub const LOCAL_BYTES: u32 = 8 << 10;
 
+/// Bytes of a value that is computed with as a whole: all workgroup memory, to clear it. naga's SPIR-V copies a value that is indexed
+/// to a variable, and `let b = array(a, a); let c = array(b, b);` and so on is 512 MiB before the text has 900 bytes.
+pub const VALUE_BYTES: u32 = WORKGROUP_BYTES;
+
 /// Bytes of one shader's text.
 pub const SHADER_BYTES: usize = 256 << 10;
 
@@ -76,6 +80,14 @@ pub const TEXT_DEPTH: u32 = 512;
 
 /// What one `else` counts for in [`TEXT_DEPTH`].
 pub const ELSE_DEPTH: u32 = 4;
+
+/// Functions, constants, types and variables of one shader. naga puts them in order by a recursion as deep as they refer to
+/// each other: 16,000 constants, each the next one, end a stack of 4 MiB. The raytrace kernel's are 68.
+pub const DECLARATIONS: usize = 1024;
+
+/// Words of a shader, with every name of a constant replaced by what it stands for. naga copies a constant that a function
+/// computes with: of `const b = array(a, a)`, `const c = array(b, b)` and so on, thirty fill any memory.
+pub const CONSTANT_WORDS: u64 = 1 << 20;
 
 /// Functions that may call each other in a row.
 pub const CALL_DEPTH: u32 = 64;

@@ -3,9 +3,9 @@
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Block, Function, Module, Span, Statement};
 
-use crate::limits::{CALL_DEPTH, INLINED_NODES, SHADER_BYTES, SHADER_EXPRESSIONS};
+use crate::limits::{CALL_DEPTH, INLINED_NODES, SHADER_BYTES, SHADER_EXPRESSIONS, VALUE_BYTES};
 use crate::refusal::{Finding, Place, Problem};
-use crate::{foreign, nesting};
+use crate::{declared, foreign, nesting};
 
 /// Parses and validates `wgsl`.
 pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
@@ -13,7 +13,7 @@ pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
     if wgsl.len() > SHADER_BYTES {
         return Err(whole(format!("text is {} bytes, at most {SHADER_BYTES} are allowed", wgsl.len())));
     }
-    nesting::check(wgsl)?;
+    declared::check(wgsl, &nesting::declarations(wgsl)?)?;
     let place = |at: naga::SourceLocation| Place { line: at.line_number, column: at.line_position };
     let module = naga::front::wgsl::parse_str(wgsl)
         .map_err(|e| Finding { place: e.location(wgsl).map(place), reason: e.message().to_owned() })?;
@@ -26,6 +26,7 @@ pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
         let place = error.location(wgsl).map(place);
         Finding { place, reason: chain(error.as_inner()) }
     })?;
+    values(&module, &info).map_err(|problem| problem.in_text(wgsl))?;
     inlined(&module).map_err(|problem| problem.in_text(wgsl))?;
     Ok((module, info))
 }
@@ -70,6 +71,24 @@ pub(crate) fn statements(body: &Block) -> impl Iterator<Item = (&Statement, Span
             return Some((statement, *span));
         }
     })
+}
+
+/// Bounds what is computed with as a whole: a value has no variable, but compilers make one of it, or one for each of its parts.
+fn values(module: &Module, info: &ModuleInfo) -> Result<(), Problem> {
+    let named = module.functions.iter().map(|(handle, function)| (function, &info[handle]));
+    let entries = module.entry_points.iter().enumerate();
+    for (function, info) in named.chain(entries.map(|(at, entry)| (&entry.function, info.get_entry_point(at)))) {
+        for (handle, _) in function.expressions.iter().filter(|(handle, _)| info[*handle].ref_count > 0) {
+            let bytes = info[handle].ty.inner_with(&module.types).try_size(module.to_ctx());
+            if bytes.is_none_or(|bytes| bytes > VALUE_BYTES) {
+                let reason = format!(
+                    "a value of more than {VALUE_BYTES} bytes; use its elements one by one, and a buffer for a large table"
+                );
+                return Err(Problem::new(function.expressions.get_span(handle), reason));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Bounds the work of an invocation that never loops, and what a compiler makes of it.

@@ -19,8 +19,15 @@ impl Counter {
     /// The counter of a loop whose first statement leaves it at a bound, and whose `continuing` is nothing but a step of equal
     /// length for all, if nothing in between assigns to it and it cannot wrap. Looked at before the loop is.
     pub(super) fn of(function: &Function, indices: &Indices<'_>, body: &Block, continuing: &Block) -> Option<Self> {
+        // In the loop, and so in every round; what was loaded before is what the variable held then.
+        let is_new = |handle: Handle<Expression>| {
+            statements(body).chain(statements(continuing)).any(|(statement, _)| {
+                let Statement::Emit(range) = statement else { return false };
+                range.first_and_last().is_some_and(|(first, last)| (first..=last).contains(&handle))
+            })
+        };
         let loaded = |handle: Handle<Expression>| match function.expressions[handle] {
-            Expression::Load { pointer } => match function.expressions[pointer] {
+            Expression::Load { pointer } if is_new(handle) => match function.expressions[pointer] {
                 Expression::LocalVariable(local) => Some(local),
                 _ => None,
             },

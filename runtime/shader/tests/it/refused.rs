@@ -55,6 +55,22 @@ fn floats() {
 }
 
 #[test]
+fn constants_of_the_c_library() {
+    // glibc 2.36 has 0x3f000024 for this tangent, the crate libm, which is after musl, 0x3f000023.
+    for constant in
+        ["tan(0.4636493f)", "sin(0.7)", "pow(2.2, 3.3)", "exp2 /* ( */ (0.1)", "atan2(0.3, 0.9)", "max(cosh(0.1), 1.0)"]
+    {
+        inexact(&main(&format!("out[id.x] = u32({constant} * 16777216.0);")), 6, "C library");
+    }
+    inexact(&main("const TURN = array(\ni32(sin(0.1) * 32768.0)); out[id.x] = u32(TURN[0]);"), 7, "C library");
+    // Rounded the same everywhere, or somebody's own.
+    let own = "fn sin(turn: u32) -> u32 { return turn * 3u; }\n";
+    let exp = "let exp = array(1u, 2u); out[id.x] = sin(exp[id.x & 1u]) + u32(sqrt(2.0) * 65536.0); // log(3.0)";
+    let shader = Shader::parse(&format!("{own}{}", main(exp))).unwrap();
+    assert_eq!(shader.class(), Class::Exact, "{:?}", shader.findings());
+}
+
+#[test]
 fn gaps_in_what_is_stored() {
     let storing = |ty: &str, store: &str| {
         format!(
@@ -119,6 +135,10 @@ fn races_in_buffers() {
         "var k = id.x; out[k] = 1u; k = k + 1u; out[k] = 1u;",
         "if i < 3u { out[group.x] = 1u; }",
         "if i == 0u { out[group.x] = 1u; } if i == 1u { out[group.x] = 2u; }",
+        // What is compared with the bound, or stepped from, is what the counter held before the loop: it comes round, or is
+        // the same for all.
+        "var k = id.x; let start = k; for (var n = 0u; start < 9u; k += 0x80000001u) { out[k] = n; n++; if n > 2u { break; } }",
+        "if id.x < 4u { var k = 5u; let old = k; k = id.x; for (; k < 9u; k = old + 4u) { out[k] = id.x; } }",
     ] {
         inexact(&main(body), 6, "global_invocation_id.x");
     }
@@ -231,6 +251,83 @@ fn text_that_nests_too_deep() {
     Shader::parse(&main(&"if i == 0u { } else { } ".repeat(1000))).unwrap();
     Shader::parse(&main(&format!("out[id.x] = i{};", "+i".repeat(400)))).unwrap();
     Shader::parse(&main(&format!("if i == 0u {{ }} {}", "else if i == 1u { } ".repeat(100)))).unwrap();
+}
+
+#[test]
+fn declarations_that_nest_too_deep() {
+    let chain = |count: usize, link: fn(usize) -> String| (0..count).map(link).collect::<String>();
+    for (link, last) in [
+        ((|n| format!("const a{n} = a{};\n", n + 1)) as fn(usize) -> String, "const a9000 = 1;"),
+        (|n| format!("alias a{n} = a{};\n", n + 1), "alias a9000 = u32;"),
+        (|n| format!("struct a{n} {{ x: a{} }}\n", n + 1), "struct a9000 { x: u32 }"),
+        (|n| format!("fn a{n}() {{ a{}(); }}\n", n + 1), "fn a9000() { }"),
+    ] {
+        refused(&format!("{}{last}{}", chain(9_000, link), main("")), Some(1025), "more than 1024");
+    }
+    // Each no deeper than people write.
+    for (first, link) in [
+        ("const a0 = 1u;\n", (|n| format!("const a{} = array(array(array(a{n})));\n", n + 1)) as fn(usize) -> String),
+        ("alias a0 = u32;\n", |n| format!("alias a{} = array<array<array<a{n}, 1>, 1>, 1>;\n", n + 1)),
+        ("struct a0 { a: u32 }\n", |n| format!("struct a{} {{ a: array<a{n}, 1> }}\n", n + 1)),
+    ] {
+        let text = format!("{first}{}", chain(600, link));
+        let line = Shader::parse(&format!("{text}{}", main(""))).map(drop).unwrap_err();
+        assert!(line.reason.contains("types or constants that nest deeper"), "{line}");
+        // A few are nobody's concern.
+        Shader::parse(&format!("{first}{}{}", chain(20, link), main("out[id.x] = 1u;"))).unwrap();
+    }
+    let member =
+        "struct Ray { hash: u32, way: u32 } fn hash(r: Ray) -> u32 { let way = 3u; return r.hash * r.way * way; }
+        fn way(r: Ray) -> u32 { return hash(r); }";
+    Shader::parse(&format!("{member}{}", main("out[id.x] = way(Ray(id.x, 2u));"))).unwrap();
+}
+
+#[test]
+fn constants_that_explode() {
+    let twice = |first: &str, link: fn(usize) -> String, count: usize| {
+        let all = (0..count).map(link).collect::<String>();
+        format!("{first}{all}\n{}", main("let all = c8; out[id.x] = all[0][0][0][0][0][0][0][0];"))
+    };
+    let plain = |n: usize| format!("const c{} = array(c{n}, c{n});", n + 1);
+    let typed = |n: usize| format!("alias t{0} = array<t{n}, 2>; const c{0}: t{0} = array(c{n}, c{n});", n + 1);
+    refused(&twice("const c0 = 1u;", plain, 40), Some(1), "what it stands for");
+    refused(&twice("alias t0 = u32; const c0: t0 = 1;", typed, 40), Some(1), "what it stands for");
+    Shader::parse(&twice("const c0 = 1u;", plain, 8)).unwrap();
+    // In a function, and where one name stands for several.
+    let chain: String = (0..40).map(|n| format!("const c{} = array(c{n}, c{n});", n + 1)).collect();
+    refused(&main(&format!("const c0 = 1; {chain} let all = c40;")), Some(7), "what it stands for");
+    let shadows = format!("const c = 1; {} let all = c; {}", "{ const c = array(c, c);".repeat(40), "}".repeat(40));
+    refused(&main(&shadows), Some(7), "what it stands for");
+    // Nothing of it is written out, and nobody has a use for it: it is never made, which would take 1.6 GB twice.
+    let zeros = format!("const NONE = array<u32, 16000>(); const ALL = array({});\n", vec!["NONE"; 25_000].join(","));
+    let shader = Shader::parse(&format!("{zeros}{}", main("out[id.x] = 1u;"))).unwrap();
+    assert_eq!(shader.class(), Class::Exact, "{:?}", shader.findings());
+    // A table, copied at each use.
+    let table = format!("const TABLE = array({});\n", vec!["1u"; 4000].join(","));
+    let uses = |count: usize| main(&format!("var s = 0u; {} out[id.x] = s;", "s += TABLE[3];".repeat(count)));
+    refused(&format!("{table}{}", uses(2000)), Some(8), "what it stands for");
+    Shader::parse(&format!("{table}{}", uses(20))).unwrap();
+}
+
+#[test]
+fn values_that_are_too_large() {
+    let twice: String = (0..27).map(|n| format!("let v{} = array(v{n}, v{n}); ", n + 1)).collect();
+    for body in [
+        "let a = array<u32, 100000000>(); out[id.x] = a[id.x];",
+        "let a = array<u32, 4097>(); out[id.x] = a[id.x];",
+        "let a = big; out[id.x] = a[0];",
+        "out[id.x] = TABLE[id.x];",
+        &format!("let v0 = id.x; {twice} let all = v27; _ = all;"),
+    ] {
+        let wgsl = main(body);
+        let declared = format!(
+            "@group(0) @binding(2) var<storage, read> big: array<u32, 5000>; const TABLE = array({});\n",
+            vec!["7u"; 5000].join(",")
+        );
+        refused(&format!("{declared}{wgsl}"), Some(7), "a value of more than");
+    }
+    let table = format!("const TABLE = array({});\n", vec!["7u"; 4096].join(","));
+    Shader::parse(&format!("{table}{}", main("out[id.x] = TABLE[id.x]; x = array<u32, 256>();"))).unwrap();
 }
 
 #[test]

@@ -83,6 +83,8 @@ impl<'a> Lower<'a> {
                 Expression::Literal(literal) => self.literal(*literal).ok().map(|word| vec![word]),
                 Expression::Constant(constant) => self.values[self.module.constants[*constant].init.index()].clone(),
                 Expression::ZeroValue(ty) => self.zeros(&self.module.types[*ty].inner).ok(),
+                // Looked at first: of a few words of text it could be any number.
+                Expression::Compose { ty, .. } if self.words(&self.module.types[*ty].inner).is_err() => None,
                 Expression::Compose { components, .. } => {
                     let parts = components.iter().map(|part| self.values[part.index()].clone());
                     parts.collect::<Option<Vec<_>>>().map(|parts| parts.concat())
