@@ -1,7 +1,7 @@
 //! Who runs what: choosing peers for new tasks, another peer where one failed or voices differ, and work for a peer
 //! that has a slot again.
 
-use p2c2r_protocol::message::{Path, Refusal, ServerToPeer};
+use p2c2r_protocol::message::{Refusal, ServerToPeer};
 use p2c2r_signing::{AccountId, SessionId, Ticket};
 
 use super::{Market, Refused};
@@ -236,11 +236,6 @@ impl Market {
                 self.start(task, class);
             }
         }
-    }
-
-    /// The classes of a path that a task may go to.
-    pub(super) fn classes_tried(&self, path: Path) -> impl Iterator<Item = ClassKey> + '_ {
-        self.peers.pool.ranked(path).take(CLASSES_TRIED).map(|(class, _)| class)
     }
 
     /// The best class with enough free owners.

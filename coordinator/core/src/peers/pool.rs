@@ -49,6 +49,8 @@ pub(crate) struct Pool {
     classes: BTreeMap<ClassKey, Class>,
     /// Classes by path, most owners first.
     ranking: BTreeSet<(Path, Reverse<usize>, ClassId)>,
+    /// Attempts all peers of a path hold at once that are not absent, busy ones too.
+    slots: BTreeMap<Path, usize>,
 }
 
 /// A pick walks no tree, and of most owners it reads one entry of [`Class::free`]: with many peers, every step of a tree and every
@@ -61,8 +63,6 @@ struct Class {
     free: Vec<Free>,
     /// Who those are, in the same order: their places in `owners`.
     free_owners: Vec<usize>,
-    /// Of all peers not absent, busy ones too.
-    slots: usize,
 }
 
 /// What a pick needs of an owner, in 8 bytes: so of tens of thousands all may stay in the cache. There are fewer than 2^32 of both.
@@ -98,11 +98,12 @@ impl Pool {
         match (from, to) {
             (Readiness::Absent, _) => {
                 entry.present += 1;
-                class.slots += slots;
+                *self.slots.entry(key.path).or_default() += slots;
             }
             (_, Readiness::Absent) => {
                 entry.present = entry.present.saturating_sub(1);
-                class.slots = class.slots.saturating_sub(slots);
+                let all = self.slots.entry(key.path).or_default();
+                *all = all.saturating_sub(slots);
             }
             (Readiness::Busy | Readiness::Free, Readiness::Busy | Readiness::Free) => {}
         }
@@ -150,9 +151,9 @@ impl Pool {
         })
     }
 
-    /// Attempts all peers of a class hold at once.
-    pub(crate) fn slots(&self, key: &ClassKey) -> usize {
-        self.classes.get(key).map_or(0, |class| class.slots)
+    /// Attempts all peers of a path hold at once, whatever their classes.
+    pub(crate) fn slots(&self, path: Path) -> usize {
+        self.slots.get(&path).copied().unwrap_or_default()
     }
 
     /// A free peer each of up to `most` free owners other than `client`: all there are, or a random stretch of them.
@@ -368,12 +369,12 @@ mod tests {
         assert!(free(&KEY, 9, 2) && !free(&KEY, 9, 3) && !free(&other, 9, 1) && free(&other, 9, 0));
         assert!(free(&KEY, 1, 1) && !free(&KEY, 1, 2), "a client is no peer of its own");
         assert_eq!(pool.ranked(Path::Gpu).count(), 0);
-        assert_eq!((pool.slots(&KEY), pool.slots(&other)), (12, 3), "busy ones too");
+        assert_eq!(pool.slots(Path::Cpu), 15, "busy ones too, and of every class");
         pool.shift(other, member(1, 10), Readiness::Busy, Readiness::Absent);
         for (o, p) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
             pool.shift(KEY, member(o, p), Readiness::Free, Readiness::Absent);
         }
-        assert_eq!(pool.slots(&KEY), 0);
+        assert_eq!(pool.slots(Path::Cpu), 0);
         assert_eq!((pool.class_count(), pool.ranked(Path::Cpu).count()), (0, 0));
     }
 }
