@@ -114,6 +114,26 @@ fn replicas_are_of_one_numeric_class() {
     assert_eq!(answer(5), [(4, gpu(2).class), (5, gpu(2).class)]);
 }
 
+/// There are as many classes as kinds of adapters and drivers.
+#[test]
+fn a_small_class_gets_what_the_larger_are_too_busy_for() {
+    let classes: Vec<_> = (1..=6).map(|n| [gpu(n)]).collect();
+    let (mut desk, client) = desk(plain(), &[]);
+    for (class, n) in classes.iter().zip(2..) {
+        desk.peer_of(n, 1, class);
+    }
+    desk.peer_of(8, 1, &classes[0]);
+    desk.peer_of(9, 1, &classes[5]);
+    // The first fills one of the classes with two owners; the others are of one replica, and two too many.
+    desk.client_says(client, submit_of(DEVICE, 0, 2));
+    (1..=8).for_each(|number| desk.client_says(client, submit_of(DEVICE, number, 1)));
+    let jobs = desk.jobs();
+    assert_eq!((jobs.len(), desk.market.stats().pending), (8, 2));
+    let (conn, job) = jobs.iter().find(|(_, job)| job.class == gpu(5).class).unwrap();
+    desk.answer(*conn, job, &job.truth());
+    assert_eq!(asked(&desk.jobs()), [(6, gpu(5).class)], "and again when it is free");
+}
+
 #[test]
 fn who_is_of_another_class_settles_no_dispute() {
     let (mut desk, client) = desk(plain(), &[(2, &[gpu(1)]), (3, &[gpu(1)]), (4, &[gpu(2)]), (5, &[gpu(2)])]);
