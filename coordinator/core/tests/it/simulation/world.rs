@@ -296,6 +296,9 @@ impl World {
         let due = self.market.next_deadline().map(|at| at.0.max(self.now));
         match (event, due) {
             (Some(event), due) if due.is_none_or(|due| event <= due) => {
+                if event > self.now {
+                    self.ticks = 0;
+                }
                 self.now = event;
                 if let Some((_, event)) = self.events.pop_first() {
                     self.happen(event);
