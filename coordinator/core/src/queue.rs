@@ -99,7 +99,7 @@ impl Queue {
         }
     }
 
-    /// Lines with somebody in them: at most three kinds of needs times five numbers of replicas.
+    /// Lines with somebody in them: at most four kinds of needs times five numbers of replicas.
     pub(crate) fn lines(&self) -> Vec<Line> {
         self.lines.keys().copied().collect()
     }

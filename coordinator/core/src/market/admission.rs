@@ -8,7 +8,7 @@
 //! One in [`PROBE_ONE_IN`] that would be refused is taken all the same: with nothing running, nothing would ever be learnt
 //! of better times.
 
-use p2c2r_protocol::message::Refusal;
+use p2c2r_protocol::message::{Path, Refusal};
 use p2c2r_signing::{AccountId, ModuleId, SessionId};
 
 use super::dispatch::Choice;
@@ -80,14 +80,16 @@ impl Market {
         let line = (asked.needs, asked.replicas);
         let new = Waiter::new(asked.priority, self.now.plus(u64::from(asked.deadline_ms)), usize::MAX);
         let before = self.queue.least_before(line, asked.session, new) * usize::from(asked.replicas);
-        let finish = |class: ClassKey| {
-            let runs = self.works.fast(self.works.find(asked.module, class.path, asked.max_units)?)?;
-            let waits = (before as u64).saturating_mul(runs) / self.peers.pool.slots(&class).max(1) as u64;
+        let pool = &self.peers.pool;
+        // All classes of a path serve the line.
+        let finish = |path: Path| {
+            let runs = self.works.fast(self.works.find(asked.module, path, asked.max_units)?)?;
+            let waits = (before as u64).saturating_mul(runs) / pool.slots(path).max(1) as u64;
             Some(Finish { waits, runs })
         };
-        let classes = asked.needs.paths().iter().flat_map(|&path| self.classes_tried(path));
-        // Where one class tells nothing, the task may be in time there.
-        let finishes: Option<Vec<Finish>> = classes.map(finish).collect();
+        let paths = asked.needs.paths().iter().filter(|path| pool.slots(**path) > 0);
+        // Where one path tells nothing, the task may be in time there.
+        let finishes: Option<Vec<Finish>> = paths.map(|&path| finish(path)).collect();
         finishes?.into_iter().min_by_key(|f| f.waits.saturating_add(f.runs))
     }
 }

@@ -1,7 +1,7 @@
 //! Who runs what: choosing peers for new tasks, another peer where one failed or voices differ, and work for a peer
 //! that has a slot again.
 
-use p2c2r_protocol::message::{Path, Refusal, ServerToPeer};
+use p2c2r_protocol::message::{Refusal, ServerToPeer};
 use p2c2r_signing::{AccountId, SessionId, Ticket};
 
 use super::{Market, Refused};
@@ -9,7 +9,8 @@ use crate::io::Output;
 use crate::peers::{ClassKey, Wanted};
 use crate::task::{Attempt, AttemptState, Needs, Phase, Place};
 
-/// Classes of a path looked at for one task, those with the most owners first: votes only compare inside one.
+/// Classes of a path looked at for one task, as votes only compare inside one: so many of those with the most owners, and if they
+/// are busy of those with the most free ones.
 const CLASSES_TRIED: usize = 4;
 
 /// Whether a task can start.
@@ -35,17 +36,14 @@ pub(super) enum Role {
 impl Market {
     /// Where a new task of these needs goes.
     pub(super) fn choose(&self, needs: Needs, replicas: u8, client: AccountId) -> Result<Choice, Refused> {
-        let wanted = usize::from(replicas);
-        let mut most = 0;
-        for &path in needs.paths() {
-            for (class, owners) in self.peers.pool.ranked(path).take(CLASSES_TRIED) {
-                if self.peers.pool.has_free_owners(&class, client, wanted) {
-                    let first = !self.queue.has((needs, replicas));
-                    return Ok(if first { Choice::Now(class) } else { Choice::Later });
-                }
-                most = most.max(owners - usize::from(self.peers.pool.has_owner(&class, client)));
-            }
+        if let Some(class) = self.free_class(needs, replicas, client) {
+            let first = !self.queue.has((needs, replicas));
+            return Ok(if first { Choice::Now(class) } else { Choice::Later });
         }
+        let pool = &self.peers.pool;
+        let largest = needs.paths().iter().flat_map(|&path| pool.ranked(path).take(CLASSES_TRIED));
+        let others = largest.map(|(class, owners)| owners - usize::from(pool.has_owner(&class, client)));
+        let (most, wanted) = (others.max().unwrap_or_default(), usize::from(replicas));
         if most < wanted {
             let message = format!("{replicas} replicas need as many owners with peers of one class, there are {most}");
             return Err((Refusal::NoPeers, message));
@@ -238,19 +236,13 @@ impl Market {
         }
     }
 
-    /// The classes of a path that a task may go to.
-    pub(super) fn classes_tried(&self, path: Path) -> impl Iterator<Item = ClassKey> + '_ {
-        self.peers.pool.ranked(path).take(CLASSES_TRIED).map(|(class, _)| class)
-    }
-
     /// The best class with enough free owners.
     fn free_class(&self, needs: Needs, replicas: u8, client: AccountId) -> Option<ClassKey> {
         let pool = &self.peers.pool;
         needs.paths().iter().find_map(|&path| {
-            let mut classes = pool.ranked(path).take(CLASSES_TRIED);
-            classes
-                .find(|(class, _)| pool.has_free_owners(class, client, usize::from(replicas)))
-                .map(|(class, _)| class)
+            let largest = pool.ranked(path).map(|(class, _)| class).take(CLASSES_TRIED);
+            let mut tried = largest.chain(pool.freest(path).take(CLASSES_TRIED));
+            tried.find(|class| pool.has_free_owners(class, client, usize::from(replicas)))
         })
     }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use p2c2r_protocol::limits::REPLICAS;
 use p2c2r_protocol::message::Path;
 use p2c2r_signing::{AccountId, ClassId};
 use slab::Slab;
@@ -14,6 +15,9 @@ use crate::dice::Dice;
 /// a handful excluded, a walk is only needed where owners are as few. Where half of all peers are in the wrong network, 8
 /// tries miss in one of 256.
 const TRIES: usize = 8;
+
+/// Free owners of a class that are counted to rank it: as many as a task can want, and its client.
+const FREE_COUNTED: usize = REPLICAS as usize + 1;
 
 /// A class as a path offers it. The path is part of the key, so that a class offered under the wrong path is a class
 /// of its own.
@@ -48,8 +52,14 @@ pub(crate) struct Member {
 pub(crate) struct Pool {
     classes: BTreeMap<ClassKey, Class>,
     /// Classes by path, most owners first.
-    ranking: BTreeSet<(Path, Reverse<usize>, ClassId)>,
+    ranking: Ranking,
+    /// Classes with a free owner by path, most of them first; of more than [`FREE_COUNTED`] all are alike.
+    ranking_free: Ranking,
+    /// Attempts all peers of a path hold at once that are not absent, busy ones too.
+    slots: BTreeMap<Path, usize>,
 }
+
+type Ranking = BTreeSet<(Path, Reverse<usize>, ClassId)>;
 
 /// A pick walks no tree, and of most owners it reads one entry of [`Class::free`]: with many peers, every step of a tree and every
 /// further place in memory is a miss of the cache. Whose a peer is, it reads where placement looks anyway.
@@ -61,8 +71,6 @@ struct Class {
     free: Vec<Free>,
     /// Who those are, in the same order: their places in `owners`.
     free_owners: Vec<usize>,
-    /// Of all peers not absent, busy ones too.
-    slots: usize,
 }
 
 /// What a pick needs of an owner, in 8 bytes: so of tens of thousands all may stay in the cache. There are fewer than 2^32 of both.
@@ -92,17 +100,18 @@ impl Pool {
             return;
         }
         let class = self.classes.entry(key).or_default();
-        let owners_before = class.owners.len();
+        let (owners_before, free_before) = (class.owners.len(), class.free_counted());
         let at = class.ensure(owner);
         let Some(entry) = class.owners.get_mut(at) else { return };
         match (from, to) {
             (Readiness::Absent, _) => {
                 entry.present += 1;
-                class.slots += slots;
+                *self.slots.entry(key.path).or_default() += slots;
             }
             (_, Readiness::Absent) => {
                 entry.present = entry.present.saturating_sub(1);
-                class.slots = class.slots.saturating_sub(slots);
+                let all = self.slots.entry(key.path).or_default();
+                *all = all.saturating_sub(slots);
             }
             (Readiness::Busy | Readiness::Free, Readiness::Busy | Readiness::Free) => {}
         }
@@ -112,14 +121,11 @@ impl Pool {
             entry.free.remove(&peer);
         }
         class.update(at);
-        let owners = class.owners.len();
-        if owners != owners_before {
-            self.ranking.remove(&(key.path, Reverse(owners_before), key.class));
-            if owners == 0 {
-                self.classes.remove(&key);
-            } else {
-                self.ranking.insert((key.path, Reverse(owners), key.class));
-            }
+        let (owners, free) = (class.owners.len(), class.free_counted());
+        rank(&mut self.ranking, key, owners_before, owners);
+        rank(&mut self.ranking_free, key, free_before, free);
+        if owners == 0 {
+            self.classes.remove(&key);
         }
     }
 
@@ -134,11 +140,12 @@ impl Pool {
 
     /// The classes of a path, those with the most owners first, with their numbers of owners.
     pub(crate) fn ranked(&self, path: Path) -> impl Iterator<Item = (ClassKey, usize)> + '_ {
-        let from = (path, Reverse(usize::MAX), ClassId::from_bytes([0; 32]));
-        self.ranking
-            .range(from..)
-            .take_while(move |(p, ..)| *p == path)
-            .map(move |&(_, Reverse(owners), class)| (ClassKey { path, class }, owners))
+        of_path(&self.ranking, path)
+    }
+
+    /// The classes of a path with a free owner, those with the most first, as far as that matters to a task.
+    pub(crate) fn freest(&self, path: Path) -> impl Iterator<Item = ClassKey> + '_ {
+        of_path(&self.ranking_free, path).map(|(class, _)| class)
     }
 
     /// Whether so many owners have a free peer in a class, not counting `client`. Which owners those are is only looked up where it
@@ -150,9 +157,9 @@ impl Pool {
         })
     }
 
-    /// Attempts all peers of a class hold at once.
-    pub(crate) fn slots(&self, key: &ClassKey) -> usize {
-        self.classes.get(key).map_or(0, |class| class.slots)
+    /// Attempts all peers of a path hold at once, whatever their classes.
+    pub(crate) fn slots(&self, path: Path) -> usize {
+        self.slots.get(&path).copied().unwrap_or_default()
     }
 
     /// A free peer each of up to `most` free owners other than `client`: all there are, or a random stretch of them.
@@ -216,7 +223,27 @@ impl Pool {
     }
 }
 
+fn rank(ranking: &mut Ranking, ClassKey { path, class }: ClassKey, before: usize, now: usize) {
+    if before != now {
+        ranking.remove(&(path, Reverse(before), class));
+        if now > 0 {
+            ranking.insert((path, Reverse(now), class));
+        }
+    }
+}
+
+fn of_path(ranking: &Ranking, path: Path) -> impl Iterator<Item = (ClassKey, usize)> + '_ {
+    let from = (path, Reverse(usize::MAX), ClassId::from_bytes([0; 32]));
+    let of_path = ranking.range(from..).take_while(move |(p, ..)| *p == path);
+    of_path.map(move |&(_, Reverse(count), class)| (ClassKey { path, class }, count))
+}
+
 impl Class {
+    /// Owners with a free peer, as far as they are counted.
+    fn free_counted(&self) -> usize {
+        self.free.len().min(FREE_COUNTED)
+    }
+
     fn ensure(&mut self, account: AccountId) -> usize {
         *self
             .by_account
@@ -368,12 +395,18 @@ mod tests {
         assert!(free(&KEY, 9, 2) && !free(&KEY, 9, 3) && !free(&other, 9, 1) && free(&other, 9, 0));
         assert!(free(&KEY, 1, 1) && !free(&KEY, 1, 2), "a client is no peer of its own");
         assert_eq!(pool.ranked(Path::Gpu).count(), 0);
-        assert_eq!((pool.slots(&KEY), pool.slots(&other)), (12, 3), "busy ones too");
-        pool.shift(other, member(1, 10), Readiness::Busy, Readiness::Absent);
+        assert_eq!(pool.slots(Path::Cpu), 15, "busy ones too, and of every class");
+        assert_eq!(pool.freest(Path::Cpu).collect::<Vec<_>>(), [KEY]);
+        pool.shift(other, member(1, 10), Readiness::Busy, Readiness::Free);
         for (o, p) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
-            pool.shift(KEY, member(o, p), Readiness::Free, Readiness::Absent);
+            pool.shift(KEY, member(o, p), Readiness::Free, Readiness::Busy);
         }
-        assert_eq!(pool.slots(&KEY), 0);
+        assert_eq!(pool.freest(Path::Cpu).collect::<Vec<_>>(), [other], "however few owners it has");
+        pool.shift(other, member(1, 10), Readiness::Free, Readiness::Absent);
+        for (o, p) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
+            pool.shift(KEY, member(o, p), Readiness::Busy, Readiness::Absent);
+        }
+        assert_eq!((pool.slots(Path::Cpu), pool.freest(Path::Cpu).count()), (0, 0));
         assert_eq!((pool.class_count(), pool.ranked(Path::Cpu).count()), (0, 0));
     }
 }

@@ -151,6 +151,15 @@ pub(crate) fn submit(number: u64, replicas: u8) -> ClientToServer {
     }
 }
 
+/// [`submit`], of kernel `n`.
+pub(crate) fn submit_of(n: u8, number: u64, replicas: u8) -> ClientToServer {
+    let mut message = submit(number, replicas);
+    if let ClientToServer::Submit { module: of, .. } = &mut message {
+        *of = module(n);
+    }
+    message
+}
+
 /// What clients ask for and nothing more: no audits, pay at once.
 pub(crate) fn plain() -> MarketConfig {
     MarketConfig { trust: TrustConfig::OFF, suspend_outvoted: 8, ..MarketConfig::default() }
@@ -273,9 +282,14 @@ impl Desk {
 
     /// Connects peer `n` of account `n` on connection `100 + n` with some slots of CPU class 1.
     pub(crate) fn peer(&mut self, n: u8, slots: u16) -> ConnId {
+        self.peer_of(n, slots, &[cpu(1)])
+    }
+
+    /// [`Self::peer`], with slots of these classes.
+    pub(crate) fn peer_of(&mut self, n: u8, slots: u16, classes: &[OfferedClass]) -> ConnId {
         let conn = ConnId(100 + u64::from(n));
         self.input(Input::PeerConnected { conn, account: account(n), key: key(n), network: network(n) });
-        self.peer_says(conn, PeerToServer::Offer { slots, classes: vec![cpu(1)], speed: 1 }, Bytes::new());
+        self.peer_says(conn, PeerToServer::Offer { slots, classes: classes.to_vec(), speed: 1 }, Bytes::new());
         conn
     }
 

@@ -2,6 +2,7 @@
 //! against a naive model.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod classes;
 mod diagnosis;
 mod durable_trust;
 mod fixture;

@@ -3,7 +3,7 @@
 use p2c2r_core::{ConnId, MarketConfig};
 use p2c2r_protocol::message::{ClientToServer, Refusal, ServerToClient, ServerToPeer};
 
-use crate::fixture::{Desk, learn, unhedged, within};
+use crate::fixture::{Desk, cpu, learn, unhedged, within};
 
 /// Peers from 2 on with `slots` each, no audits, and a client.
 fn desk(config: MarketConfig, peers: u8, slots: u16) -> (Desk, ConnId) {
@@ -68,6 +68,27 @@ fn what_cannot_be_in_time_is_refused_at_once_and_says_so() {
         let (conn, job) = desk.jobs().remove(0);
         desk.answer(conn, &job, &job.truth());
     }
+}
+
+#[test]
+fn a_line_is_as_long_as_all_classes_take_to_serve_it() {
+    let mut desk = Desk::new(unhedged());
+    desk.peer_of(2, 1, &[cpu(1)]);
+    desk.peer_of(3, 1, &[cpu(2)]);
+    let client = desk.client(1, 0, 500_000);
+    learn(&mut desk, client, 0..60, |_| 20);
+    (60..62).for_each(|number| desk.client_says(client, within(number, 60_000)));
+    assert_eq!((desk.jobs().len(), refusal(&mut desk)), (2, None));
+    // Two at a time, the last of them from 80 to 100 ms.
+    for number in 62..70 {
+        desk.client_says(client, within(number, 100));
+        assert_eq!(refusal(&mut desk), None, "{number}");
+    }
+    let refused = (70..102).filter(|number| {
+        desk.client_says(client, within(*number, 100));
+        refusal(&mut desk).is_some()
+    });
+    assert!(refused.count() > 28, "but for one in 32");
 }
 
 #[test]

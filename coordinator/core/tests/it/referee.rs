@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use p2c2r_core::{ConnId, Input, MarketConfig};
-use p2c2r_protocol::message::{Basis, Fault, PeerToServer, ServerToClient, Standing, Verdict};
+use p2c2r_protocol::message::{Basis, Fault, OfferedClass, PeerToServer, Refusal, ServerToClient, Standing, Verdict};
 
-use crate::fixture::{Desk, Job, RATE, account, execution, plain, submit, usd};
+use crate::fixture::{
+    Desk, Job, RATE, account, cpu, exact, exact_manifest, execution, gpu, gpu_manifest, manifest, plain, submit,
+    submit_of, usd,
+};
 use crate::restart::restarted_as;
 
 const REFEREE: u8 = 9;
@@ -106,6 +109,48 @@ fn where_everybody_differs_the_referee_decides() {
     assert!(matches!(desk.heard().last(), Some(ServerToClient::TaskVerdict { verdict: Verdict::Revoked { .. }, .. })));
     let standing = standing(&mut desk);
     assert_eq!((standing(jobs[0].0), standing(jobs[1].0)), (Standing::Outvoted, Standing::Agreed));
+}
+
+/// Another class may have other results, on other adapters: it has a referee of its own, or none. Exact shaders have one on any
+/// machine.
+#[test]
+fn the_referee_is_of_the_class_that_differs() {
+    let kernels = [(cpu as fn(u8) -> _, manifest("")), (gpu, gpu_manifest(false)), (exact, exact_manifest(false))];
+    for (class_of, manifest) in kernels {
+        let class: [OfferedClass; 1] = [class_of(1)];
+        let all = [cpu(1), cpu(2), gpu(1), gpu(2), exact(1), exact(2)];
+        let others: Vec<_> = all.into_iter().filter(|other| !class.contains(other)).collect();
+        for is_there in [true, false] {
+            let mut desk =
+                Desk::new(MarketConfig { referees: [account(REFEREE - 1), account(REFEREE)].into(), ..plain() });
+            desk.kernel(2, manifest.clone());
+            desk.peer_of(2, 1, &class);
+            desk.peer_of(3, 1, &class);
+            desk.peer_of(REFEREE - 1, 2, &others);
+            if is_there {
+                desk.peer_of(REFEREE, 1, &class);
+            }
+            let client = desk.client(1, 0, 100_000);
+            desk.client_says(client, submit_of(2, 0, 2));
+            let jobs = desk.jobs();
+            desk.answer(jobs[0].0, &jobs[0].1, &execution(&[1], 100));
+            desk.answer(jobs[1].0, &jobs[1].1, &jobs[1].1.truth());
+            // To decide, and once more to see whether it agrees with itself.
+            for _ in 0..2 * usize::from(is_there) {
+                let jobs = desk.jobs();
+                let [(conn, job)] = &jobs[..] else { panic!("{jobs:?}") };
+                assert_eq!((*conn, job.class), (AT, class[0].class));
+                desk.answer(AT, job, &job.truth());
+            }
+            assert!(desk.jobs().is_empty());
+            let heard = desk.heard();
+            let Some(ServerToClient::TaskVerdict { verdict, .. }) = heard.last() else { panic!("{heard:?}") };
+            match verdict {
+                Verdict::Revoked { basis: Basis::Referee, .. } => assert!(is_there),
+                verdict => assert_eq!((is_there, *verdict), (false, Verdict::Unverified { code: Refusal::NoPeers })),
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,10 +6,7 @@ use p2c2r_protocol::message::{
 };
 use p2c2r_signing::{Seal, TraceRoot};
 
-use crate::fixture::{
-    Desk, Execution, RATE, account, cpu, exact, exact_manifest, execution, gpu, gpu_manifest, key, module, plain,
-    submit, usd,
-};
+use crate::fixture::{Desk, Execution, RATE, account, cpu, execution, key, plain, submit, usd};
 
 /// Three peers with a slot each and a client with a session of 100,000 nano-USD.
 fn desk() -> (Desk, ConnId) {
@@ -295,68 +292,6 @@ fn a_resend_is_the_same_task() {
     desk.client_says(client, submit(0, 1));
     assert!(matches!(&desk.heard()[..], [ServerToClient::TaskRefused { code: Refusal::Protocol, message, .. }]
         if message == "task number 0 was used before"));
-}
-
-#[test]
-fn a_kernel_with_shaders_goes_to_gpus_and_to_cpus_only_if_it_can() {
-    let with = |desk: &mut Desk, number, n| {
-        let ClientToServer::Submit { blobs, seed, deadline_ms, priority, mode, replicas, max_units, .. } =
-            submit(number, 2)
-        else {
-            return;
-        };
-        let module = module(n);
-        let message =
-            ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units };
-        desk.client_says(ConnId(1), message);
-    };
-    let (mut desk, _) = desk();
-    desk.kernel(2, gpu_manifest(true));
-    desk.kernel(3, gpu_manifest(false));
-    with(&mut desk, 0, 2);
-    assert_eq!(desk.jobs().len(), 2, "the CPU path is as good");
-    with(&mut desk, 1, 3);
-    assert!(matches!(desk.heard()[..], [ServerToClient::TaskRefused { number: 1, code: Refusal::NoPeers, .. }]));
-    for n in 5..=6 {
-        let conn = desk.peer(n, 0);
-        let offer = PeerToServer::Offer { slots: 1, classes: vec![cpu(1), gpu(9)], speed: 1 };
-        desk.peer_says(conn, offer, bytes::Bytes::new());
-    }
-    with(&mut desk, 2, 2);
-    assert!(desk.jobs().iter().all(|(conn, job)| conn.0 >= 105 && job.class == gpu(9).class));
-}
-
-#[test]
-fn exact_shaders_go_to_their_own_class_wherever_they_run() {
-    let (mut desk, _) = desk();
-    desk.kernel(2, exact_manifest(true));
-    let of_kernel = |number, n| {
-        let message = submit(number, 2);
-        let ClientToServer::Submit { blobs, seed, deadline_ms, priority, mode, replicas, max_units, .. } = message
-        else {
-            panic!("{message:?}");
-        };
-        let module = module(n);
-        ClientToServer::Submit { number, module, blobs, seed, deadline_ms, priority, mode, replicas, max_units }
-    };
-    // Neither the kernel's own CPU path nor an adapter's numeric class will do.
-    let conn = desk.peer(5, 0);
-    desk.peer_says(
-        conn,
-        PeerToServer::Offer { slots: 1, classes: vec![cpu(1), gpu(9)], speed: 1 },
-        bytes::Bytes::new(),
-    );
-    desk.client_says(ConnId(1), of_kernel(0, 2));
-    assert!(matches!(desk.heard()[..], [ServerToClient::TaskRefused { number: 0, code: Refusal::NoPeers, .. }]));
-    // One has an adapter, the other has not.
-    for (n, classes) in [(6, vec![cpu(1), exact(7), gpu(9)]), (7, vec![cpu(1), exact(7)])] {
-        let conn = desk.peer(n, 0);
-        desk.peer_says(conn, PeerToServer::Offer { slots: 1, classes, speed: 1 }, bytes::Bytes::new());
-    }
-    desk.client_says(ConnId(1), of_kernel(1, 2));
-    let jobs = desk.jobs();
-    assert_eq!(jobs.len(), 2);
-    assert!(jobs.iter().all(|(_, job)| job.class == exact(7).class));
 }
 
 #[test]

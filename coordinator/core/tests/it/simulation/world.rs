@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use p2c2r_core::identity::task_id;
 use p2c2r_core::{Admin, ConnId, Input, Limits, Market, MarketConfig, Millis, Output, Snapshot, TrustConfig};
-use p2c2r_protocol::message::{ClientToServer, Fault, Mode, PeerToServer, ServerToClient, ServerToPeer, Verdict};
+use p2c2r_protocol::message::{
+    ClientToServer, Fault, Mode, OfferedClass, PeerToServer, ServerToClient, ServerToPeer, Verdict,
+};
 use p2c2r_signing::{AttemptNonce, Digest, TaskId, input_digest};
 
 use super::audit::{Answered, Audit};
@@ -14,7 +16,8 @@ use super::dice::Dice;
 use super::peer::{Character, Done, Peer};
 use super::store::Store;
 use crate::fixture::{
-    Job, MAX_UNITS, account, cpu, gpu, gpu_manifest, key, manifest, module, network, ticket_key, usd,
+    Job, MAX_UNITS, account, cpu, exact, exact_manifest, gpu, gpu_manifest, key, manifest, module, network, ticket_key,
+    usd,
 };
 
 /// Accounts of clients start here; peers' at 1.
@@ -100,6 +103,8 @@ pub(crate) struct World {
     now: u64,
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
+    /// How many clients have to choose from.
+    kernels: u8,
     market: Market,
     /// Which coordinator this is; what was sent to one before is lost.
     life: u32,
@@ -121,6 +126,30 @@ pub(crate) struct World {
     refereed: u64,
     rechecked: [u64; 2],
     goldens: u64,
+}
+
+/// What peers have besides a CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adapters {
+    /// Every other one has an adapter, all of one numeric class.
+    Alike,
+    /// A third each has an adapter of one numeric class, one of another, or none; and there are exact shaders, which most run.
+    Differ,
+}
+
+impl Adapters {
+    /// What peer `n` offers.
+    fn classes(self, n: u8) -> Vec<OfferedClass> {
+        match self {
+            Self::Alike if n.is_multiple_of(2) || n == REFEREE => vec![cpu(1), gpu(2)],
+            Self::Alike => vec![cpu(1)],
+            Self::Differ => {
+                let adapter = (!n.is_multiple_of(3)).then(|| gpu(1 + n % 3));
+                let reference = (!n.is_multiple_of(4)).then(|| exact(4));
+                [cpu(1)].into_iter().chain(adapter).chain(reference).collect()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -161,16 +190,17 @@ fn config() -> MarketConfig {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, adapters: Adapters) -> Self {
         let mut dice = Dice::new(seed);
         let market = Market::new(config(), dice.seed(), ticket_key());
-        let peers = peers(&mut dice);
+        let peers = peers(&mut dice, adapters);
         let clients = clients(&mut dice);
         let mut world = Self {
             dice,
             now: 1_000,
             events: BTreeMap::new(),
             next_event: 0,
+            kernels: if adapters == Adapters::Alike { 3 } else { 4 },
             market,
             life: 0,
             store: Store::default(),
@@ -208,7 +238,8 @@ impl World {
                 reference,
             });
         }
-        for (n, manifest) in [(1, manifest("")), (2, gpu_manifest(true)), (3, gpu_manifest(false))] {
+        let manifests = [manifest(""), gpu_manifest(true), gpu_manifest(false), exact_manifest(true)];
+        for (n, manifest) in (1..=self.kernels).zip(manifests) {
             let rate = usd(u64::from(n) * 7 + 1);
             commands.push(Admin::RegisterKernel { module: module(n), manifest: Box::new(manifest), rate });
         }
@@ -265,6 +296,9 @@ impl World {
         let due = self.market.next_deadline().map(|at| at.0.max(self.now));
         match (event, due) {
             (Some(event), due) if due.is_none_or(|due| event <= due) => {
+                if event > self.now {
+                    self.ticks = 0;
+                }
                 self.now = event;
                 if let Some((_, event)) = self.events.pop_first() {
                     self.happen(event);
@@ -504,6 +538,8 @@ impl World {
             }
             message => {
                 let Some(job) = Job::of(message, payload) else { return };
+                let offered = self.peers[id].classes.iter().any(|offered| offered.class == job.class);
+                assert!(offered, "peers are asked for what they offer: {:?}", job.class);
                 let takes = self.peers[id].takes(&job, &mut self.dice);
                 self.after(takes, Event::PeerDone(id, job.nonce));
                 self.peers[id].running.insert(job.nonce, job);
@@ -604,7 +640,7 @@ impl World {
         let dice = &mut self.dice;
         let mode = if dice.percent(25) { Mode::Confirmed } else { Mode::Provisional };
         let replicas = if dice.percent(3) { 0 } else { u8::try_from(dice.between(1, 3)).unwrap() };
-        let module = module(u8::try_from(dice.between(1, 3)).unwrap());
+        let module = module(u8::try_from(dice.between(1, self.kernels.into())).unwrap());
         let max_units = if dice.percent(2) { MAX_UNITS + 1 } else { dice.between(1, 200) };
         let deadline_ms = if dice.percent(2) { 0 } else { u32::try_from(dice.between(20, 600)).unwrap() };
         let (seed, priority) = (dice.below(1 << 40), u8::try_from(dice.below(256)).unwrap());
@@ -691,7 +727,7 @@ impl World {
     }
 }
 
-fn peers(dice: &mut Dice) -> Vec<Peer> {
+fn peers(dice: &mut Dice, adapters: Adapters) -> Vec<Peer> {
     use Character::{Faulty, Honest, Lazy, Liar, SealBreaker, Slow, Vanishing};
     let characters =
         [Honest, Honest, Honest, Honest, Slow, Lazy, Liar, Liar, Vanishing, Faulty, SealBreaker, Honest, Honest];
@@ -704,7 +740,7 @@ fn peers(dice: &mut Dice) -> Vec<Peer> {
             account: n,
             conn: None,
             slots: u16::try_from(dice.between(1, 6)).unwrap(),
-            classes: if n % 2 == 0 || n == REFEREE { vec![cpu(1), gpu(2)] } else { vec![cpu(1)] },
+            classes: adapters.classes(n),
             running: BTreeMap::new(),
             kept: BTreeMap::new(),
             told: BTreeMap::new(),
