@@ -112,6 +112,26 @@ fn every_limit_holds_at_the_bound_and_one_past() {
     });
 }
 
+/// The manifest bounds their product; this is how far a device counts. An empty dispatch is checked like any other.
+#[test]
+fn workgroups_along_a_dimension_end_even_when_the_manifest_does_not() {
+    on_every_backend(|gpu| {
+        const MOST: u32 = limits::WORKGROUPS_PER_DIMENSION;
+        let mut s = session(gpu, manifest::Gpu { workgroups: u32::MAX, ..ROOMY });
+        let buffer = filled(&mut *s, &[0]);
+        for (axis, other) in [(0, 1), (1, 2), (2, 0)] {
+            for (workgroups, want) in [(MOST, status::OK), (MOST + 1, status::LIMIT), (u32::MAX, status::LIMIT)] {
+                let mut groups = [1; 3];
+                (groups[axis], groups[other]) = (workgroups, 0);
+                assert_eq!(s.dispatch(b"count", groups, &[(0, buffer)]), Ok(want), "{groups:?}");
+            }
+        }
+        assert_eq!(s.dispatch(b"double", [MOST, 1, 1], &[(0, buffer)]), Ok(status::OK));
+        assert_eq!(s.dispatch(b"count", [1, MOST, 1], &[(0, buffer)]), Ok(status::OK));
+        assert_eq!(words(&mut *s, buffer, 1), [MOST * 64]);
+    });
+}
+
 #[test]
 fn handle_slots_end_even_when_the_manifest_does_not() {
     on_every_backend(|gpu| {
