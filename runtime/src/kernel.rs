@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use p2c2r_abi::{ABI_VERSION, IMPORT_MODULE, MEMORY_EXPORT, import};
 use p2c2r_signing::limits::PAGE_BYTES;
-use p2c2r_signing::{Manifest, ModuleId, Profile, VerifiedModule};
+use p2c2r_signing::{Manifest, ModuleId, Profile, ResultClass, VerifiedModule};
 use wasmtime::{Engine, ExternType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::cache::Cache;
@@ -53,9 +53,9 @@ pub struct Kernel(Arc<Inner>);
 struct Inner {
     module: VerifiedModule,
     code: Code,
-    /// The GPU path, where the manifest names one and this machine has an adapter.
+    /// For the adapter, where the manifest names a GPU path and this machine has one.
     shaders: Option<Result<Shaders, String>>,
-    /// For the CPU reference, once an attempt needs it.
+    /// For the CPU reference, where there is none; see [`Kernel::exact_shaders`].
     exact: OnceLock<Result<Shaders, String>>,
 }
 
@@ -89,8 +89,23 @@ pub(crate) enum Entry {
 }
 
 impl Kernel {
-    /// From the cache, or compiled and kept there.
+    /// From the cache, or compiled and kept there. Whatever does the shaders' work is ready for it.
     pub(crate) fn load(
+        module: &VerifiedModule,
+        plant: &Arc<Plant>,
+        cache: Option<&Cache>,
+        gpu: Option<&Gpu>,
+    ) -> Result<Self, LoadError> {
+        let kernel = Self::with_any_code(module, plant, cache, gpu)?;
+        let on_adapter = gpu.is_some_and(|gpu| gpu.info().may_vote_on(ResultClass::Exact));
+        if kernel.manifest().gpu.is_some() && kernel.manifest().result_class == ResultClass::Exact && !on_adapter {
+            // Or why not, which its attempts are told.
+            let _ = kernel.exact_shaders();
+        }
+        Ok(kernel)
+    }
+
+    fn with_any_code(
         module: &VerifiedModule,
         plant: &Arc<Plant>,
         cache: Option<&Cache>,
@@ -170,9 +185,18 @@ impl Kernel {
         }
     }
 
-    /// The shaders for the CPU reference.
+    /// The shaders for the CPU reference: those made for an adapter hold what it needs, and need not be made twice.
     pub(crate) fn exact_shaders(&self) -> &Result<Shaders, String> {
-        self.0.exact.get_or_init(|| Shaders::of(&self.0.module).map_err(|error| error.to_string()))
+        match &self.0.shaders {
+            Some(made @ Ok(_)) => made,
+            _ => self.0.exact.get_or_init(|| Shaders::of(&self.0.module).map_err(|error| error.to_string())),
+        }
+    }
+
+    /// Whether [`Self::exact_shaders`] takes no time.
+    #[cfg(test)]
+    pub(crate) fn has_exact_shaders(&self) -> bool {
+        matches!(&self.0.shaders, Some(Ok(_))) || self.0.exact.get().is_some()
     }
 
     pub(crate) fn shaders(&self) -> Option<&Result<Shaders, String>> {

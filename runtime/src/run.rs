@@ -208,25 +208,96 @@ fn fault(stop: Stop) -> HostFault {
 mod tests {
     use std::time::Duration;
 
-    use p2c2r_signing::{SecretKey, TrustedKeys, attach, sign_module, verify_module};
+    use p2c2r_signing::{SecretKey, TrustedKeys, VerifiedModule, attach, sign_module, verify_module};
 
     use super::*;
     use crate::limits::DEADLINE;
     use crate::{GpuPolicy, Sandbox, SandboxConfig};
 
+    const MANIFEST: &str = r#"{"name": "test", "version": "1.0.0", "abi": 1, "publisher": "Test", "unit": "unit"}"#;
+
+    /// Without an adapter.
+    fn sandbox() -> Sandbox {
+        Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, workers: 1, ..SandboxConfig::default() }).unwrap()
+    }
+
+    /// A module that does nothing.
+    fn module(manifest: &str, shaders: &[(String, String)]) -> VerifiedModule {
+        let wasm = r#"(module (memory (export "memory") 1) (func (export "p2c2r_main") (result i32) (i32.const 0)))"#;
+        let wasm = wat::parse_str(wasm).unwrap();
+        let wasm = attach(&wasm, &Manifest::from_json(manifest.as_bytes()).unwrap(), shaders).unwrap();
+        let key = SecretKey::generate();
+        verify_module(sign_module(&wasm, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap()
+    }
+
+    /// One that uses a GPU in a kernel of this class.
+    fn shaded(class: &str) -> VerifiedModule {
+        let gpu = r#""gpu": {"buffers": 1, "buffer_bytes": 4, "dispatches": 1, "workgroups": 1}"#;
+        let manifest = MANIFEST.replace("}", &format!(r#", "result_class": "{class}", {gpu}}}"#));
+        let wgsl = "@group(0) @binding(0) var<storage, read_write> w: array<u32>;
+            @compute @workgroup_size(1) fn main(@builtin(global_invocation_id) id: vec3<u32>) { w[id.x] = 7u; }";
+        module(&manifest, &[("seven".to_owned(), wgsl.to_owned())])
+    }
+
+    /// Which adapter an attempt gets follows from what the suite found about it, and from nothing else.
+    #[test]
+    fn an_adapter_does_what_it_may_vote_on() {
+        const FLOATS: &str = "this adapter's floats are not to be relied on";
+        // What is reached with an adapter that does the work: this sandbox has prepared no shaders for one.
+        const ADAPTER: &str = "the kernel was loaded where there was no adapter";
+        let Some(mut gpu) = Gpu::here() else { return };
+        let (exact, device) = ("exact", "device");
+        for (class, path, right_loops, right_floats, want) in [
+            (device, PathKind::Gpu, true, true, Some(ADAPTER)),
+            (device, PathKind::Gpu, false, true, Some(ADAPTER)),
+            (device, PathKind::Gpu, true, false, Some(FLOATS)),
+            (exact, PathKind::Gpu, true, false, Some(ADAPTER)),
+            (exact, PathKind::Exact, true, false, Some(ADAPTER)),
+            // By the reference.
+            (exact, PathKind::Exact, false, true, None),
+        ] {
+            gpu.change(|info| {
+                info.unfit_loops = if right_loops { Vec::new() } else { vec!["loops".to_owned()] };
+                info.unfit_floats = (!right_floats).then(|| "floats".to_owned());
+            });
+            let kernel = sandbox().load(&shaded(class)).unwrap();
+            let clock = Clock { ends: Instant::now() + DEADLINE, after: DEADLINE, cancel: None };
+            let opened = open_gpu(&kernel, Some(&gpu), path, &clock);
+            let refused = opened.map(|opened| assert!(opened.is_some())).err();
+            let about = format!("{class} {path:?} {right_loops} {right_floats}");
+            assert_eq!(refused, want.map(|reason| HostFault::Gpu(reason.to_owned())), "{about}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_is_loaded_has_what_the_reference_needs() {
+        let sandbox = sandbox();
+        let has = |module| sandbox.load(&module).unwrap().has_exact_shaders();
+        assert!(sandbox.load(&shaded("exact")).unwrap().exact_shaders().is_ok());
+        assert!(has(shaded("exact")));
+        assert!(!has(shaded("device")), "it never runs there");
+        assert!(!has(module(MANIFEST, &[])));
+        let Some(gpu) = Gpu::here() else { return };
+        let with = |class| {
+            let module = shaded(class);
+            let compiled = sandbox.compile(&module).unwrap();
+            let plant = crate::engine::Plant::new(
+                Metering::Plain,
+                1,
+                crate::Runaway::Interrupted,
+                crate::engine::Bounds::Guarded,
+            );
+            Kernel::with_code(&module, &std::sync::Arc::new(plant.unwrap()), &compiled, false, Some(&gpu)).unwrap()
+        };
+        let kernel = with("exact");
+        assert!(std::ptr::eq(kernel.exact_shaders(), kernel.shaders().unwrap()), "they are made once");
+    }
+
     /// What the attempt is given, not only what a function says that it should be.
     #[test]
     fn an_attempt_gets_its_deadline_up_to_the_longest() {
-        let sandbox =
-            Sandbox::new(SandboxConfig { gpu: GpuPolicy::Off, workers: 1, ..SandboxConfig::default() }).unwrap();
-        let manifest = br#"{"name": "test", "version": "1.0.0", "abi": 1, "publisher": "Test", "unit": "unit"}"#;
-        let wasm = wat::parse_str(
-            r#"(module (memory (export "memory") 1) (func (export "p2c2r_main") (result i32) (i32.const 0)))"#,
-        );
-        let wasm = attach(&wasm.unwrap(), &Manifest::from_json(manifest).unwrap(), &[]).unwrap();
-        let key = SecretKey::generate();
-        let module = verify_module(sign_module(&wasm, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap();
-        let kernel = sandbox.load(&module).unwrap();
+        let sandbox = sandbox();
+        let kernel = sandbox.load(&module(MANIFEST, &[])).unwrap();
         for (asked, given) in [
             (DEADLINE - Duration::from_nanos(1), DEADLINE - Duration::from_nanos(1)),
             (DEADLINE, DEADLINE),

@@ -204,7 +204,8 @@ impl Sandbox {
     }
 
     /// Compiles a verified module, or takes its code from the cache. Compiling a large module takes seconds and
-    /// cannot be interrupted; [`limits`] bound what is tried.
+    /// cannot be interrupted; [`limits`] bound what is tried. Neither can a driver that compiles its shaders, and nothing bounds that:
+    /// who runs what others chose has it done in another process, as the jail does.
     ///
     /// # Errors
     /// [`LoadError`] for a module over the host's limits or a failing compiler. A module that merely breaks the
@@ -319,4 +320,36 @@ fn class(engine_id: &Digest, path: PathKind, numeric: Option<&Digest>) -> ClassI
         h.update(numeric.as_bytes());
     }
     ClassId::from_bytes(*h.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_has_a_class_if_its_floats_are_right_and_nobody_elses() {
+        let engine = Digest::from_bytes([1; 32]);
+        let info = GpuInfo {
+            adapter: "adapter".to_owned(),
+            driver: "driver".to_owned(),
+            backend: "vulkan".to_owned(),
+            software: false,
+            long_loops: true,
+            unfit_loops: Vec::new(),
+            unfit_floats: None,
+            numeric_class: Digest::from_bytes([2; 32]),
+        };
+        let bare = result_classes(&engine, None);
+        assert_eq!(bare.iter().map(|(_, path)| *path).collect::<Vec<_>>(), [PathKind::Cpu, PathKind::Exact]);
+        let right = result_classes(&engine, Some(&info));
+        assert_eq!(right[..2], bare);
+        assert_eq!(right[2].1, PathKind::Gpu);
+        // Its loops are for exact shaders, which others can do.
+        let loops = GpuInfo { unfit_loops: vec!["loops".to_owned()], ..info.clone() };
+        assert_eq!(result_classes(&engine, Some(&loops)), right);
+        let floats = GpuInfo { unfit_floats: Some("floats".to_owned()), ..info.clone() };
+        assert_eq!(result_classes(&engine, Some(&floats)), bare);
+        let other = GpuInfo { numeric_class: Digest::from_bytes([3; 32]), ..info };
+        assert_ne!(result_classes(&engine, Some(&other))[2], right[2]);
+    }
 }

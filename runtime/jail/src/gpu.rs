@@ -301,3 +301,55 @@ impl Worker {
         in_order
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, attach, sign_module, verify_module};
+
+    use super::*;
+
+    /// Without a shader, of this class.
+    fn module(class: &str) -> VerifiedModule {
+        let json = format!(
+            r#"{{"name": "t", "version": "1.0.0", "abi": 1, "publisher": "t", "unit": "u", "result_class": "{class}",
+                "gpu": {{"buffers": 1, "buffer_bytes": 4, "dispatches": 1, "workgroups": 1}}}}"#
+        );
+        let unsigned = attach(b"\0asm\x01\0\0\0", &Manifest::from_json(json.as_bytes()).unwrap(), &[]).unwrap();
+        let key = SecretKey::generate();
+        verify_module(sign_module(&unsigned, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap()
+    }
+
+    /// With a worker's program that is not there, so that an attempt is refused by whoever asks for one as well.
+    #[test]
+    fn an_adapter_whose_floats_are_wrong_gets_no_device_kernel() {
+        const FLOATS: &str = "this adapter's floats are not to be relied on";
+        let stock = Stock::open("/nowhere".into(), 0).unwrap();
+        for (class, unfit_floats, refused) in
+            [("device", Some("floats"), true), ("device", None, false), ("exact", Some("floats"), false)]
+        {
+            let info = GpuInfo {
+                adapter: "adapter".to_owned(),
+                driver: "driver".to_owned(),
+                backend: "vulkan".to_owned(),
+                software: false,
+                long_loops: true,
+                unfit_loops: Vec::new(),
+                unfit_floats: unfit_floats.map(str::to_owned),
+                numeric_class: p2c2r_signing::Digest::from_bytes([0; 32]),
+            };
+            let (engine_id, protections) = (p2c2r_runtime::engine_id(), Protections::default());
+            let about = About { engine_id, code_id: None, protections, adapter: Some(Ok((&info).into())) };
+            let gpu = GpuWorker {
+                role: Role::Gpu { software: true },
+                found: Ok(Found { about, info }),
+                compile: GPU_COMPILE,
+                shift: Mutex::default(),
+            };
+            let (module, until) = (module(class), Instant::now() + START);
+            let memory = Sealed::new(module.bytes()).unwrap();
+            let fault = gpu.attach(&stock, &module, &memory, &Patience { until, cancel: None }, START).unwrap_err();
+            let HostFault::Gpu(reason) = fault else { panic!("{fault}") };
+            assert_eq!(reason == FLOATS, refused, "{class} {unfit_floats:?}: {reason}");
+        }
+    }
+}

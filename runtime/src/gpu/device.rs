@@ -42,7 +42,7 @@ pub(super) struct Device {
 
 /// Devices whose driver has not finished with them although nobody waits any more.
 #[derive(Default)]
-pub(super) struct Abandoned(AtomicUsize);
+pub(super) struct Abandoned(pub(super) AtomicUsize);
 
 /// Work that the device was given.
 #[derive(Debug, Clone)]
@@ -156,13 +156,7 @@ impl Device {
         })?;
         // A lost device is reported by the callback, not by the scopes.
         self.check()?;
-        match error {
-            None => Ok(value),
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(GpuFault::OutOfMemory),
-            Some(wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. }) => {
-                Err(GpuFault::Refused(description))
-            }
-        }
+        error.map_or(Ok(value), |error| Err(error.into()))
     }
 
     /// A zeroed storage buffer.
@@ -204,6 +198,12 @@ impl Device {
     #[cfg(test)]
     pub(super) fn spare_buffers(&self) -> usize {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Submissions so far.
+    #[cfg(test)]
+    pub(super) fn submissions(&self) -> u64 {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn create(&self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, GpuFault> {
@@ -381,6 +381,17 @@ impl Work {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bound, &[]);
         pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+impl From<wgpu::Error> for GpuFault {
+    fn from(error: wgpu::Error) -> Self {
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory,
+            wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                Self::Refused(description)
+            }
+        }
     }
 }
 

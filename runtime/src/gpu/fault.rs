@@ -81,14 +81,6 @@ pub enum GpuStop {
 /// A shader that will not be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GpuLoadError {
-    /// More shaders than [`super::limits::SHADERS`].
-    #[error("module has {got} shaders, at most {max} are allowed")]
-    TooMany {
-        /// Shaders found.
-        got: usize,
-        /// The bound.
-        max: usize,
-    },
     /// The WGSL does not parse or validate, or uses something that is not allowed.
     #[error("shader {shader:?}{}: {reason}", .line.map(|(l, c)| format!(", line {l}:{c}")).unwrap_or_default())]
     Shader {

@@ -19,9 +19,6 @@ const _: () = assert!(BUFFER_BYTES == 4 * p2c2r_shader::limits::BUFFER_WORDS as 
 /// Live buffers of one attempt; also the number of handle slots.
 pub const BUFFERS: usize = 256;
 
-/// Shaders in one module.
-pub const SHADERS: usize = 64;
-
 /// Bytes uploaded or dropped by one attempt before it waits for the device: what wgpu holds in staging memory and
 /// in buffers that are dropped but still in use is at most this much, besides the manifest's own limit.
 pub const UNSETTLED_BYTES: u64 = 64 << 20;

@@ -8,7 +8,7 @@ use super::adapter::Gpu;
 use super::device::Device;
 use super::fault::{GpuFault, GpuLoadError};
 use super::interface::Interface;
-use super::limits::{SHADERS, SLICE_BINDING, SLICE_BYTES, TRAP_BINDING};
+use super::limits::{SLICE_BINDING, SLICE_BYTES, TRAP_BINDING};
 use super::shader::Shader;
 use super::slice::Pace;
 
@@ -186,10 +186,6 @@ pub fn check_shaders(module: &VerifiedModule) -> Result<(), GpuLoadError> {
 }
 
 fn check(module: &VerifiedModule) -> Result<Vec<Shader>, GpuLoadError> {
-    let got = module.shaders().count();
-    if got > SHADERS {
-        return Err(GpuLoadError::TooMany { got, max: SHADERS });
-    }
     let claimed = module.manifest().result_class;
     module.shaders().map(|(name, wgsl)| Shader::parse(name, wgsl, claimed)).collect()
 }

@@ -28,6 +28,9 @@ pub(super) struct Pace {
     /// A test wants slices of this size.
     #[cfg(test)]
     fixed: Option<u64>,
+    /// What it was told, for a test.
+    #[cfg(test)]
+    pub(super) learned: Vec<(u64, Duration, bool)>,
 }
 
 impl Slice {
@@ -82,6 +85,8 @@ impl Pace {
             workgroups: SLICE_FIRST,
             #[cfg(test)]
             fixed: None,
+            #[cfg(test)]
+            learned: Vec::new(),
         }
     }
 
@@ -101,6 +106,8 @@ impl Pace {
 
     /// Takes note that `workgroups` were done after `took`, or sooner if nobody `waited` for them.
     pub(super) fn learn(&mut self, workgroups: u64, took: Duration, waited: bool) {
+        #[cfg(test)]
+        self.learned.push((workgroups, took, waited));
         let fit = u128::from(workgroups) * SLICE.as_nanos() / took.as_nanos().max(1);
         let fit = u64::try_from(fit).unwrap_or(u64::MAX).max(1);
         if took <= SLICE {

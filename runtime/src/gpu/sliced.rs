@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use p2c2r_abi::status;
 use p2c2r_signing::{Manifest, ResultClass, SecretKey, TrustedKeys, attach, manifest, sign_module, verify_module};
 
-use super::adapter::{Gpu, GpuOptions};
+use super::adapter::Gpu;
 use super::attempt::GpuAttempt;
-use super::fault::{GpuFault, GpuOpenError, GpuStop};
+use super::fault::{GpuFault, GpuStop};
+use super::limits::{SLICE, SLICE_FIRST, SLICE_GROWTH};
 use super::pipeline::Shaders;
 use super::session::GpuSession;
 use super::until::Until;
@@ -20,28 +21,26 @@ const ROOMY: manifest::Gpu =
 
 /// An adapter and this shader on it, in slices of so many workgroups.
 fn prepared(wgsl: &str, slices_of: u64) -> Option<(Gpu, Shaders)> {
-    let gpu = match Gpu::open(GpuOptions::default()) {
-        Ok(gpu) => gpu,
-        Err(error @ GpuOpenError::NoAdapter { .. }) if std::env::var_os("P2C2R_REQUIRE_GPU").is_none() => {
-            eprintln!("SKIPPED: {error}");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    };
+    let gpu = Gpu::here()?;
     let shaders = shaders(&gpu, wgsl, slices_of);
     Some((gpu, shaders))
 }
 
 fn shaders(gpu: &Gpu, wgsl: &str, slices_of: u64) -> Shaders {
+    let shaders = unfixed(gpu, wgsl);
+    shaders.on(&gpu.device().unwrap()).unwrap().slices_of(slices_of);
+    shaders
+}
+
+/// In slices that follow what is measured.
+fn unfixed(gpu: &Gpu, wgsl: &str) -> Shaders {
     let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u",
         "gpu":{"buffers":4,"buffer_bytes":1048576,"dispatches":100,"workgroups":1048576}}"#;
     let manifest = Manifest { result_class: ResultClass::Device, ..Manifest::from_json(json).unwrap() };
     let unsigned = attach(b"\0asm\x01\0\0\0", &manifest, &[("main".to_owned(), wgsl.to_owned())]).unwrap();
     let key = SecretKey::generate();
     let module = verify_module(sign_module(&unsigned, &key).unwrap(), &TrustedKeys::from(key.public())).unwrap();
-    let shaders = gpu.prepare(&module).unwrap();
-    shaders.on(&gpu.device().unwrap()).unwrap().slices_of(slices_of);
-    shaders
+    gpu.prepare(&module).unwrap()
 }
 
 /// What `main` leaves of `words` zeros.
@@ -128,6 +127,39 @@ fn sums_over_all_workgroups_are_the_same() {
     assert_eq!(want[..4], 84u32.to_le_bytes());
     for slices_of in [1, 2, 7, 21] {
         assert_eq!(run(&gpu, &shaders(&gpu, wgsl, slices_of), [7, 3, 2], 8), want, "slices of {slices_of}");
+    }
+}
+
+/// The first slice of a shader is small. Each after it has as many workgroups as what was measured before it allows, whatever that
+/// was: a slow adapter takes a second for this, and cuts it to pieces.
+#[test]
+fn a_dispatch_is_cut_as_it_was_measured() {
+    const GROUPS: u32 = 40;
+    let wgsl = "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32) {
+            for (var n = 0u; n < 50000u; n++) {
+                words[i] = words[i] * 1664525u + 1013904223u;
+                if words[i] == 0x12345678u && words[0] == 0x9abcdef0u && words[1] == 3u { break; }
+            }
+        }";
+    let Some(gpu) = Gpu::here() else { return };
+    let shaders = unfixed(&gpu, wgsl);
+    let mut session = GpuSession::new(&gpu, &shaders, &ROOMY, Instant::now() + PATIENCE).unwrap();
+    let buffer = session.buf_create(256).unwrap();
+    assert_eq!(session.dispatch(b"main", [GROUPS, 1, 1], &[(0, buffer)]), Ok(status::OK));
+    assert_eq!(session.buf_read(buffer, 0, &mut [0; 4]), Ok(status::OK));
+    let compiled = shaders.on(&gpu.device().unwrap()).unwrap();
+    let slices = compiled.pipeline(0).unwrap().pace().learned.clone();
+    assert_eq!(slices.iter().map(|(workgroups, ..)| workgroups).sum::<u64>(), u64::from(GROUPS));
+    assert_eq!(slices[0].0, SLICE_FIRST);
+    let mut most = SLICE_FIRST;
+    for (workgroups, took, waited) in slices {
+        assert!(workgroups <= most, "{workgroups} workgroups, at most {most}");
+        match took <= SLICE {
+            true => most = most.max(workgroups * SLICE_GROWTH),
+            false if waited => most = (u128::from(workgroups) * SLICE.as_nanos() / took.as_nanos()).max(1) as u64,
+            false => {}
+        }
     }
 }
 

@@ -48,6 +48,7 @@ fn with_gpu() -> Option<&'static Sandbox> {
     let sandbox =
         SANDBOX.get_or_init(|| Sandbox::new(SandboxConfig { workers: 16, ..SandboxConfig::default() }).unwrap());
     if let Some(reason) = sandbox.gpu_missing() {
+        assert!(std::env::var_os("P2C2R_REQUIRE_GPU").is_none(), "no gpu: {reason}");
         eprintln!("SKIPPED: {reason}");
         return None;
     }

@@ -245,6 +245,7 @@ fn exact_shaders_need_no_gpu_worker() {
         assert_eq!(in_there.outcome, want, "{which} {words}: {:?}", in_there.log);
         for path in [PathKind::Exact, PathKind::Gpu] {
             if path == PathKind::Gpu && sandbox.gpu_missing().is_some() {
+                assert!(std::env::var_os("P2C2R_REQUIRE_GPU").is_none(), "no gpu");
                 eprintln!("SKIPPED: no gpu");
                 continue;
             }

@@ -46,12 +46,12 @@ fn ulp(value: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::gpu::probe::exact::random_pairs;
 
     /// What a machine computes that rounds to nearest, fuses nothing and keeps subnormals.
-    fn words(input: [u32; 2]) -> Vec<u32> {
+    pub(in crate::gpu::probe) fn words(input: [u32; 2]) -> Vec<u32> {
         let (a, b) = (f32::from_bits((input[0] >> 9) | 0x3f80_0000), f32::from_bits((input[1] >> 9) | 0x3f00_0000));
         let tiny = f32::from_bits(input[0] & 0x007f_ffff);
         let mut words = vec![0; WORDS];

@@ -110,6 +110,12 @@ impl Stage {
         std::fs::write(self.0.join("wish"), format!("{fault:?}")).unwrap();
     }
 
+    /// From now on workers say that they have another driver, named as `driver` but for a letter, until `None`.
+    pub(super) fn change_driver(&self, driver: Option<&str>) {
+        let file = self.0.join("driver");
+        driver.map_or_else(|| std::fs::remove_file(&file), |driver| std::fs::write(&file, driver)).unwrap();
+    }
+
     /// Whether the fault that was wished for has happened.
     pub(super) fn is_granted(&self) -> bool {
         !self.0.join("wish").exists()
@@ -166,7 +172,8 @@ impl Double {
             let ready: Vec<bool> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
             drop(polled);
             if ready[1] {
-                let Some((bytes, descriptors)) = receive(&self.worker) else { return };
+                let Some((mut bytes, descriptors)) = receive(&self.worker) else { return };
+                self.rename_driver(&mut bytes);
                 send(&self.supervisor, &bytes, &descriptors);
             }
             for (at, line_ready) in ready[2..].chunks(2).enumerate() {
@@ -183,6 +190,14 @@ impl Double {
                 let _ = self.process.wait();
                 return;
             }
+        }
+    }
+
+    /// In what a worker says of itself.
+    fn rename_driver(&self, said: &mut [u8]) {
+        let Ok(driver) = std::fs::read(self.folder.join("driver")) else { return };
+        if let Some(at) = said.windows(driver.len()).position(|part| part == driver) {
+            said[at] ^= 1;
         }
     }
 

@@ -29,6 +29,11 @@ fn be_a_double() {
 /// For shaders that never compile: as short as a busy machine bears that compiles the rest of the kernel.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// How late an attempt may be told that its time is over, on a busy machine. Less than what a GPU worker is given to open a
+/// session, which an attempt must not wait for.
+const LATE: Duration = Duration::from_secs(8);
+const _: () = assert!(LATE.as_secs() < p2c2r_jail::limits::GPU_COMPILE.as_secs());
+
 /// What becomes of the attempt that meets a fault.
 #[derive(Debug, PartialEq, Eq)]
 enum Meets {
@@ -64,7 +69,6 @@ fn whatever_a_gpu_worker_does_wrong_the_next_attempt_runs() {
         let before = stage.started();
         stage.wish(fault);
         let kernel = if fault == Fault::DiesCompiling { jail.load(&module()).unwrap() } else { kernel.clone() };
-        let begun = Instant::now();
         let mut deadline = if meets == Meets::Deadline { SHORT } else { PATIENCE };
         let mut met = meet(&jail, &kernel, deadline);
         // On a busy machine an attempt may end before it gets that far.
@@ -72,7 +76,6 @@ fn whatever_a_gpu_worker_does_wrong_the_next_attempt_runs() {
             deadline *= 2;
             met = meet(&jail, &kernel, deadline);
         }
-        assert!(begun.elapsed() < 3 * PATIENCE, "{fault:?}: {:?}", begun.elapsed());
         assert_eq!(met, meets, "{fault:?}");
         assert!(stage.is_granted(), "{fault:?} did not happen");
         doubles(&jail, &kernel);
@@ -100,6 +103,24 @@ fn a_kernel_whose_shaders_do_not_compile_in_time_is_told_so_and_nobody_else_is_h
     assert_eq!(stage.started(), 2);
 }
 
+#[test]
+fn a_worker_with_another_driver_does_not_take_the_place_of_one_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((jail, stage)) = jail(folder.path(), config()) else { return };
+    let kernel = jail.load(&module()).unwrap();
+    doubles(&jail, &kernel);
+    stage.change_driver(Some(&jail.gpu_info().unwrap().driver));
+    doubles(&jail, &kernel);
+    stage.wish(Fault::DiesOpening);
+    for _ in 0..2 {
+        let fault = run(&jail, &kernel, &attempt(0, 64)).unwrap_err();
+        assert_eq!(fault, HostFault::Gpu("the adapter or its driver changed; restart the peer".to_owned()));
+    }
+    // It was put back.
+    stage.change_driver(None);
+    doubles(&jail, &kernel);
+}
+
 /// A jail with a double, or `None` with a reason said.
 fn jail(folder: &Path, config: JailConfig) -> Option<(Jail, Stage)> {
     let (stage, program) = Stage::set(folder);
@@ -111,13 +132,18 @@ fn jail(folder: &Path, config: JailConfig) -> Option<(Jail, Stage)> {
 }
 
 fn meet(jail: &Jail, kernel: &JailedKernel, deadline: Duration) -> Meets {
-    match run(jail, kernel, &p2c2r_runtime::Attempt { deadline, ..attempt(0, 64) }) {
+    let begun = Instant::now();
+    let ended = run(jail, kernel, &p2c2r_runtime::Attempt { deadline, ..attempt(0, 64) });
+    let took = begun.elapsed();
+    assert!(took < deadline + LATE, "{deadline:?} took {took:?}");
+    match ended {
         Ok(execution) => {
             assert_eq!(execution.outcome, Outcome::Output, "{:?}", execution.log);
             Meets::Nothing
         }
         Err(HostFault::Deadline { after }) => {
             assert_eq!(after, deadline);
+            assert!(took >= deadline, "{deadline:?} took {took:?}");
             Meets::Deadline
         }
         Err(HostFault::Gpu(_)) => Meets::Gpu,

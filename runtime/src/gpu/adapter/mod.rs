@@ -1,5 +1,8 @@
 //! The adapter: which one, with which limits, and how it computes.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,10 +10,14 @@ use p2c2r_signing::{Digest, ResultClass};
 
 use super::device::{Abandoned, Device, contained, ready};
 use super::fault::{GpuFault, GpuOpenError};
+use super::probe::Probed;
 use super::{limits, probe};
 
 /// Backends that keep naga's bounds checks on. GLES switches them off, so it is never used.
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
+
+/// naga's release, which writes shaders for drivers: two may order float operations differently.
+const NAGA_VERSION: &str = "30.0.1";
 
 /// Which adapters to take.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +80,8 @@ pub struct Gpu {
 struct Inner {
     options: GpuOptions,
     info: GpuInfo,
+    /// Of the adapter that the suite ran on.
+    about: wgpu::AdapterInfo,
     adapter: Mutex<wgpu::Adapter>,
     current: Mutex<Option<Arc<Device>>>,
     generations: AtomicU64,
@@ -102,6 +111,7 @@ impl Gpu {
         let inner = Inner {
             options,
             info,
+            about: adapter.get_info(),
             adapter: Mutex::new(adapter),
             current: Mutex::new(Some(Arc::new(device))),
             generations: AtomicU64::new(1),
@@ -149,12 +159,14 @@ impl Gpu {
             return Ok(device);
         }
         let again = select(&self.inner.options).map_err(|e| e.to_string())?;
-        let (was, is) = (adapter.get_info(), again.get_info());
-        let model = |i: &wgpu::AdapterInfo| (i.backend, i.vendor, i.device, i.driver.clone(), i.driver_info.clone());
-        if model(&was) != model(&is) {
+        let (was, is) = (&self.inner.about, again.get_info());
+        if model(was).finalize() != model(&is).finalize() {
             return Err(format!(
-                "adapter changed from {:?} to {:?}: its class must be measured again",
-                was.name, is.name
+                "the adapter or its driver changed, from {:?} with {:?} to {:?} with {:?}: its class must be measured again",
+                was.name,
+                driver(was),
+                is.name,
+                driver(&is)
             ));
         }
         *adapter = again;
@@ -174,17 +186,25 @@ fn probed(adapter: &wgpu::Adapter, abandoned: &Arc<Abandoned>) -> Result<(Device
     let device = Device::open(adapter, fixed_limits(), 1, Arc::clone(abandoned))
         .map_err(|reason| GpuOpenError::Device { adapter: about.name.clone(), reason })?;
     let probed = probe::run(&device, &about.name)?;
-    let info = GpuInfo {
+    Ok((device, info(about, probed)))
+}
+
+fn info(about: wgpu::AdapterInfo, probed: Probed) -> GpuInfo {
+    GpuInfo {
         numeric_class: class(&about, &probed.words),
-        driver: [about.driver.as_str(), about.driver_info.as_str()].join(" ").trim().to_owned(),
+        driver: driver(&about),
         backend: about.backend.to_str().to_owned(),
         software: about.device_type == wgpu::DeviceType::Cpu,
         long_loops: probed.long_loops,
         unfit_loops: probed.unfit_loops,
         unfit_floats: probed.floats.err(),
         adapter: about.name,
-    };
-    Ok((device, info))
+    }
+}
+
+/// Name and version.
+fn driver(about: &wgpu::AdapterInfo) -> String {
+    [about.driver.as_str(), about.driver_info.as_str()].join(" ").trim().to_owned()
 }
 
 fn adapters() -> Vec<wgpu::Adapter> {
@@ -246,16 +266,7 @@ fn fixed_limits() -> wgpu::Limits {
 
 /// Digest of everything float results may depend on: model, driver, translator and the bits the probes gave.
 fn class(about: &wgpu::AdapterInfo, words: &[u32]) -> Digest {
-    const DOMAIN: &str = "P2C2R 2026-11-23 gpu numeric class v2";
-    // Two releases of naga may order float operations differently.
-    const TRANSLATOR: &str = "naga 30";
-    let mut h = blake3::Hasher::new_derive_key(DOMAIN);
-    for text in [TRANSLATOR, about.backend.to_str(), &about.name, &about.driver, &about.driver_info] {
-        h.update(&(text.len() as u64).to_le_bytes());
-        h.update(text.as_bytes());
-    }
-    h.update(&about.vendor.to_le_bytes());
-    h.update(&about.device.to_le_bytes());
+    let mut h = model(about);
     h.update(&(words.len() as u64).to_le_bytes());
     for word in words {
         h.update(&word.to_le_bytes());
@@ -263,125 +274,16 @@ fn class(about: &wgpu::AdapterInfo, words: &[u32]) -> Digest {
     Digest::from_bytes(*h.finalize().as_bytes())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use p2c2r_signing::{Manifest, SecretKey, TrustedKeys, attach, manifest, sign_module, verify_module};
-
-    use super::*;
-    use crate::gpu::{GpuAttempt, GpuSession, Shaders};
-
-    const ONE: manifest::Gpu =
-        manifest::Gpu { buffers: 1, buffer_bytes: 4, dispatches: 1, workgroups: 1, cpu_path: false };
-
-    /// An adapter, and a shader that writes 7.
-    fn seven() -> Option<(Gpu, Shaders)> {
-        let gpu = match Gpu::open(GpuOptions::default()) {
-            Ok(gpu) => gpu,
-            Err(error @ GpuOpenError::NoAdapter { .. }) => {
-                eprintln!("SKIPPED: {error}");
-                return None;
-            }
-            Err(error) => panic!("{error}"),
-        };
-        let json = br#"{"name":"t","version":"0.1.0","abi":1,"publisher":"t","unit":"u","result_class":"device",
-            "gpu":{"buffers":1,"buffer_bytes":4,"dispatches":1,"workgroups":1}}"#;
-        let wgsl = "@group(0) @binding(0) var<storage, read_write> w: array<u32>;
-            @compute @workgroup_size(1) fn main() { w[0] = 7u; }";
-        let shaders = [("seven".to_owned(), wgsl.to_owned())];
-        let unsigned = attach(b"\0asm\x01\0\0\0", &Manifest::from_json(json).unwrap(), &shaders).unwrap();
-        let key = SecretKey::generate();
-        let signed = sign_module(&unsigned, &key).unwrap();
-        let module = verify_module(signed, &TrustedKeys::from(key.public())).unwrap();
-        let shaders = gpu.prepare(&module).unwrap();
-        Some((gpu, shaders))
+/// The part of it that is known without a probe.
+fn model(about: &wgpu::AdapterInfo) -> blake3::Hasher {
+    const DOMAIN: &str = "P2C2R 2026-11-23 gpu numeric class v2";
+    let translator = format!("naga {NAGA_VERSION}");
+    let mut h = blake3::Hasher::new_derive_key(DOMAIN);
+    for text in [&translator, about.backend.to_str(), &about.name, &about.driver, &about.driver_info] {
+        h.update(&(text.len() as u64).to_le_bytes());
+        h.update(text.as_bytes());
     }
-
-    fn open(gpu: &Gpu, shaders: &Shaders) -> GpuSession {
-        GpuSession::new(gpu, shaders, &ONE, Instant::now() + Duration::from_secs(60)).unwrap()
-    }
-
-    /// Checks that a session of its own computes, on a device of this generation.
-    fn computes(gpu: &Gpu, shaders: &Shaders, generation: u64) {
-        let mut session = open(gpu, shaders);
-        assert_eq!(gpu.device().unwrap().generation(), generation);
-        let buffer = session.buf_create(4).unwrap();
-        assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
-        let mut word = [0; 4];
-        assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
-        assert_eq!(word, [7, 0, 0, 0]);
-    }
-
-    #[test]
-    fn a_lost_device_ends_its_sessions_and_is_replaced() {
-        let Some((gpu, shaders)) = seven() else { return };
-        computes(&gpu, &shaders, 1);
-        for generation in 2..=4 {
-            let mut session = open(&gpu, &shaders);
-            let buffer = session.buf_create(4).unwrap();
-            gpu.device().unwrap().give_up("pulled out");
-            let lost = GpuFault::Lost("pulled out".to_owned());
-            assert_eq!(session.buf_create(4), Err(lost.clone()));
-            assert_eq!(session.buf_read(buffer, 0, &mut [0; 4]), Err(lost.clone().into()));
-            assert_eq!(session.trace(), Err(lost.into()));
-            computes(&gpu, &shaders, generation);
-        }
-    }
-
-    #[test]
-    fn a_device_that_wgpu_reports_as_lost_is_lost() {
-        let Some((gpu, shaders)) = seven() else { return };
-        let mut session = open(&gpu, &shaders);
-        let buffer = session.buf_create(4).unwrap();
-        // The call that finds out may still succeed.
-        let _ = gpu.device().unwrap().guarded(|device, _| {
-            device.destroy();
-            device.poll(wgpu::PollType::Poll)
-        });
-        let lost = session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]);
-        assert!(matches!(&lost, Err(GpuFault::Lost(reason)) if reason.contains("estroyed")), "{lost:?}");
-        computes(&gpu, &shaders, 2);
-    }
-
-    #[test]
-    fn what_fails_one_call_ends_one_attempt() {
-        let Some((gpu, shaders)) = seven() else { return };
-        for fault in [GpuFault::OutOfMemory, GpuFault::Refused("for a test".to_owned())] {
-            let mut session = open(&gpu, &shaders);
-            *gpu.device().unwrap().inject.lock().unwrap() = Some(fault.clone());
-            assert_eq!(session.buf_create(4), Err(fault));
-            drop(session);
-            computes(&gpu, &shaders, 1);
-        }
-    }
-
-    #[test]
-    fn what_an_attempt_leaves_is_cleared_for_the_next() {
-        let Some((gpu, shaders)) = seven() else { return };
-        let ends: [fn(&mut GpuSession, i32); 5] = [
-            |_, _| {},
-            |session, buffer| assert_eq!(session.buf_write(buffer, 0, &[9; 4]), Ok(0)),
-            |session, buffer| assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0)),
-            |session, buffer| {
-                assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
-                session.flush().unwrap();
-            },
-            |session, buffer| {
-                assert_eq!(session.dispatch(b"seven", [1, 1, 1], &[(0, buffer)]), Ok(0));
-                assert_eq!(session.buf_read(buffer, 0, &mut [0; 4]), Ok(0));
-            },
-        ];
-        let device = gpu.device().unwrap();
-        for (attempt, end) in ends.iter().chain(&ends).enumerate() {
-            assert_eq!(device.spare_buffers(), attempt.min(1));
-            let mut session = open(&gpu, &shaders);
-            let buffer = session.buf_create(4).unwrap();
-            assert_eq!(device.spare_buffers(), 0, "it is taken");
-            let mut word = [1; 4];
-            assert_eq!(session.buf_read(buffer, 0, &mut word), Ok(0));
-            assert_eq!(word, [0; 4], "attempt {attempt}");
-            end(&mut session, buffer);
-        }
-    }
+    h.update(&about.vendor.to_le_bytes());
+    h.update(&about.device.to_le_bytes());
+    h
 }
