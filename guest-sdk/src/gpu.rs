@@ -43,8 +43,9 @@ pub enum GpuError {
         /// What was called.
         call: &'static str,
     },
-    /// A limit of the manifest would be passed: buffers, bytes, dispatches or workgroups.
-    #[error("{call} passes a limit of the manifest")]
+    /// A limit would be passed: of the manifest (buffers, their bytes, dispatches, workgroups), or that of every peer on one buffer
+    /// (128 MiB) and on the workgroups along an axis (65,535). The attempt's log says which.
+    #[error("{call} passes a limit of the manifest or of every peer; the attempt's log says which")]
     Limit {
         /// What was called.
         call: &'static str,
@@ -67,8 +68,9 @@ pub enum GpuError {
         /// The name asked for.
         name: String,
     },
-    /// Bindings do not fit the shader, or an offset or length is not a multiple of 4 bytes.
-    #[error("{call} with bindings that do not fit the shader, or bytes that are not a multiple of 4")]
+    /// Bytes, an offset or a length that is not a multiple of 4, or a buffer of none; of a dispatch, bindings or workgroups that do not
+    /// fit the shader. The attempt's log says which.
+    #[error("{call} {}; the attempt's log says which", invalid(.call))]
     Invalid {
         /// What was called.
         call: &'static str,
@@ -100,13 +102,10 @@ impl Gpu {
     /// A zeroed buffer of `len` values.
     ///
     /// # Errors
-    /// [`GpuError::Limit`] past the manifest's buffers or bytes, [`GpuError::Invalid`] if its bytes are not a multiple of 4.
+    /// [`GpuError::Limit`] past the manifest's buffers or bytes, [`GpuError::Invalid`] if its bytes are none or not a multiple of 4.
     pub fn buffer<T: Pod>(&self, len: usize) -> Result<Buffer<T>, GpuError> {
         const CALL: &str = "buf_create";
         let bytes = (size_of::<T>() as u64).checked_mul(len as u64).ok_or(GpuError::Limit { call: CALL })?;
-        if !bytes.is_multiple_of(4) {
-            return Err(GpuError::Invalid { call: CALL });
-        }
         match sys::buf_create(bytes) {
             handle @ 1.. => Ok(Buffer { handle, len, values: PhantomData }),
             refused => Err(error(CALL, refused)),
@@ -195,6 +194,15 @@ impl<T: Pod> Buffer<T> {
 impl<T: Pod> Drop for Buffer<T> {
     fn drop(&mut self) {
         let _freed = sys::buf_drop(self.handle);
+    }
+}
+
+/// What an `INVALID` call may have been given.
+fn invalid(call: &str) -> &'static str {
+    match call {
+        "dispatch" => "with bindings or workgroups that do not fit the shader",
+        "buf_create" => "of no bytes, or not of a multiple of 4",
+        _ => "with an offset or a length that is not a multiple of 4 bytes",
     }
 }
 

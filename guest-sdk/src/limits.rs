@@ -10,3 +10,12 @@ pub const LOG_LINE_BYTES: usize = 4096;
 /// workgroups of 8 and 8,192 columns being just below 2^32: what the race check of exact shaders asks for. No texture of WebGPU is larger
 /// everywhere either (`maxTextureDimension2D`).
 pub const PLANE_SIDE: u32 = 8192;
+
+/// Bytes of one GPU buffer, as on every peer.
+pub const BUFFER_BYTES: u64 = 128 << 20;
+
+/// Workgroups of a dispatch along one axis, as on every peer.
+pub const WORKGROUPS_PER_AXIS: u32 = 65_535;
+
+/// Buffers that a shader may bind, as on every peer.
+pub const BINDINGS: usize = 7;

@@ -19,7 +19,8 @@
 //! assert_eq!(report.message(), "blob 0 asked for, the task names 0");
 //! ```
 //!
-//! It answers as the sandbox does, but enforces no limit of the manifest and runs no Wasm: what only shows there (memory
+//! It answers as the sandbox does, but enforces no limit of the manifest, knows nothing of a shader that its stand-in does not show (which
+//! bindings it has, how large, along which axes it may be dispatched) and runs no Wasm: what only shows there (memory
 //! limits, 32-bit `usize`, floats of another instruction set) needs a run in the sandbox, `p2c2r run`.
 
 use std::collections::BTreeMap;

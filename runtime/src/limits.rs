@@ -116,6 +116,10 @@ pub const LOG_LINE_BYTES: usize = 4 << 10;
 /// Bytes of all logged lines; what follows is dropped.
 pub const LOG_BYTES: usize = 64 << 10;
 
+/// Refused GPU calls of one attempt whose reasons are logged. An author mends them one by one; what is left of [`LOG_LINES`] is the
+/// kernel's own, however often it asks again.
+pub const LOG_REFUSALS: u32 = 8;
+
 /// I/O vectors of one WASI read or write, POSIX's usual `IOV_MAX`; more is `EINVAL`.
 pub const WASI_IOVECS: u32 = 1024;
 

@@ -1,7 +1,7 @@
 //! What a kernel logs: bounded lines for its author.
 
 use crate::attempt::{LogLevel, LogLine};
-use crate::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES};
+use crate::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, LOG_REFUSALS};
 
 /// Lines so far.
 #[derive(Default)]
@@ -10,6 +10,7 @@ pub(crate) struct Log {
     bytes: usize,
     /// The unfinished line of a byte stream.
     partial: Vec<u8>,
+    refusals: u32,
 }
 
 impl Log {
@@ -24,6 +25,16 @@ impl Log {
         text.truncate(text.floor_char_boundary(room));
         self.bytes += text.len();
         self.lines.push(LogLine { level, text });
+    }
+
+    /// Adds why a call was refused, unless that was said too often: then nobody asks for the sentence either.
+    pub(crate) fn refusal(&mut self, why: impl FnOnce() -> Option<String>) {
+        if self.refusals < LOG_REFUSALS
+            && let Some(why) = why()
+        {
+            self.refusals += 1;
+            self.line(LogLevel::Warn, why.as_bytes());
+        }
     }
 
     /// Adds bytes of standard error; each line feed ends a line.
@@ -85,6 +96,18 @@ mod tests {
         assert!(lines.iter().all(|l| l.text.len() <= LOG_LINE_BYTES));
         assert!(lines.iter().map(|l| l.text.len()).sum::<usize>() <= LOG_BYTES);
         assert!(!lines.is_empty());
+    }
+
+    #[test]
+    fn refusals_are_said_a_few_times() {
+        let (mut log, mut asked) = (Log::default(), 0);
+        for _ in 0..10 * LOG_REFUSALS {
+            log.refusal(|| {
+                asked += 1;
+                Some("no".to_owned())
+            });
+        }
+        assert_eq!((log.finish().len(), asked), (LOG_REFUSALS as usize, LOG_REFUSALS));
     }
 
     #[test]

@@ -107,7 +107,8 @@ pub mod status {
     pub const OK: i32 = 0;
     /// Offset and length leave the input, blob or buffer.
     pub const RANGE: i32 = -1;
-    /// A limit of the manifest would be passed (buffers, bytes, dispatches, workgroups).
+    /// A limit would be passed: of the manifest (buffers, bytes, dispatches, workgroups), or of every peer (128 MiB in a buffer, 65,535
+    /// workgroups along an axis).
     pub const LIMIT: i32 = -2;
     /// No such blob or buffer handle, or it was dropped.
     pub const HANDLE: i32 = -3;

@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use p2c2r_abi::{BINDING_BYTES, SEED_BYTES, gpu, status};
 
+use crate::limits::{BINDINGS, BUFFER_BYTES, WORKGROUPS_PER_AXIS};
+
 /// A shader's stand-in: gets workgroups and the bound buffers by binding number.
 pub(crate) type Shader = Rc<dyn Fn([u32; 3], &mut BTreeMap<u32, Vec<u8>>)>;
 
@@ -87,10 +89,11 @@ pub(crate) fn gpu_caps() -> i32 {
 }
 
 pub(crate) fn buf_create(bytes: u64) -> i32 {
-    /// What the mock holds; the real limit is the manifest's.
-    const BUFFER_BYTES: u64 = 1 << 30;
     if gpu_caps() == 0 {
         return status::NO_GPU;
+    }
+    if bytes == 0 || !bytes.is_multiple_of(4) || i64::try_from(bytes).is_err() {
+        return status::INVALID;
     }
     if bytes > BUFFER_BYTES {
         return status::LIMIT;
@@ -138,26 +141,40 @@ pub(crate) fn dispatch(shader: &str, workgroups: [u32; 3], bindings: &[[u8; BIND
     let Some(run) = HOST.with_borrow(|host| host.shaders.get(shader).map(Rc::clone)) else {
         return status::NO_SHADER;
     };
-    let handles = bindings
-        .iter()
-        .map(|&[a, b, c, d, e, f, g, h]| (u32::from_le_bytes([a, b, c, d]), i32::from_le_bytes([e, f, g, h])));
-    let handles: Vec<_> = handles.collect();
+    if workgroups.iter().any(|count| *count > WORKGROUPS_PER_AXIS) {
+        return status::LIMIT;
+    }
+    // The real one reads no more than this either.
+    let handles: Vec<_> = bindings.iter().take(BINDINGS + 1).map(binding).collect();
     let mut bound = BTreeMap::new();
     for (binding, handle) in &handles {
         let Some(buffer) = HOST.with_borrow(|host| host.buffers.get(handle).cloned()) else {
             return status::HANDLE;
         };
-        if bound.insert(*binding, buffer).is_some() {
-            return status::INVALID;
-        }
+        bound.insert(*binding, buffer);
+    }
+    if bound.len() != bindings.len() || bound.len() > BINDINGS {
+        return status::INVALID;
     }
     run(workgroups, &mut bound);
+    // What is declared writable is known of a real shader; of a stand-in, what it wrote.
+    let written = |binding, handle| {
+        HOST.with_borrow(|host| bound.get(&binding).is_some_and(|after| host.buffers.get(&handle) != Some(after)))
+    };
+    let shared = |handle| handles.iter().filter(|(_, other)| *other == handle).count() > 1;
+    if handles.iter().any(|(binding, handle)| shared(*handle) && written(*binding, *handle)) {
+        return status::INVALID;
+    }
     for (binding, handle) in handles {
         if let Some(buffer) = bound.remove(&binding) {
             HOST.with_borrow_mut(|host| host.buffers.insert(handle, buffer));
         }
     }
     status::OK
+}
+
+fn binding(&[a, b, c, d, e, f, g, h]: &[u8; BINDING_BYTES]) -> (u32, i32) {
+    (u32::from_le_bytes([a, b, c, d]), i32::from_le_bytes([e, f, g, h]))
 }
 
 fn copy_out(from: &[u8], offset: u64, dst: &mut [u8]) -> i32 {

@@ -48,8 +48,32 @@ fn refusals_are_typed() {
         assert_eq!(gpu.dispatch("sub", [1, 1, 1], &[]), Err(GpuError::NoShader { name: "sub".into() }));
         let twice = gpu.dispatch("add", [2, 1, 1], &[buffer.at(0), buffer.at(0)]);
         assert_eq!(twice, Err(GpuError::Invalid { call: "dispatch" }));
+        let none: [u32; 0] = [];
+        assert_eq!(gpu.buffer_from(&none).map(|_| ()), Err(GpuError::Invalid { call: "buf_create" }));
+        assert_eq!(gpu.buffer::<u32>((128 << 18) + 1).map(|_| ()), Err(GpuError::Limit { call: "buf_create" }));
+        let far = gpu.dispatch("add", [1, 65_536, 1], &[buffer.at(0), buffer.at(0)]);
+        assert_eq!(far, Err(GpuError::Limit { call: "dispatch" }), "limits come before bindings");
         let failure = Failure::from(GpuError::NoShader { name: "sub".into() });
         assert_eq!(failure.message(), "no shader named \"sub\" in this module");
+    });
+    assert_eq!(report.outcome, Outcome::Output, "{report:?}");
+}
+
+#[test]
+fn one_buffer_at_two_bindings_is_only_read() {
+    let report = with_adder().run(|ctx: &mut Context| {
+        let gpu = ctx.gpu().unwrap();
+        let buffer = gpu.buffer_from(&[3u32]).unwrap();
+        let doubled = gpu.dispatch("add", [2, 1, 1], &[buffer.at(0), buffer.at(1)]);
+        assert_eq!(doubled, Err(GpuError::Invalid { call: "dispatch" }));
+        assert_eq!(buffer.to_vec().unwrap(), [3], "and nothing is done");
+        assert_eq!(
+            doubled.unwrap_err().to_string(),
+            "dispatch with bindings or workgroups that do not fit the shader; the attempt's log says which"
+        );
+        // Adding nothing writes nothing.
+        buffer.write(0, &[0]).unwrap();
+        gpu.dispatch("add", [2, 1, 1], &[buffer.at(0), buffer.at(1)]).unwrap();
     });
     assert_eq!(report.outcome, Outcome::Output, "{report:?}");
 }

@@ -1,6 +1,6 @@
 //! What WGSL has and kernels do not: said in their author's words, before naga's validator says it in its own.
 
-use naga::{ArraySize, Barrier, Binding, BuiltIn, Module, Statement, TypeInner};
+use naga::{AddressSpace, ArraySize, Barrier, Binding, BuiltIn, Module, Statement, TypeInner};
 
 use crate::nesting;
 use crate::refusal::Problem;
@@ -9,13 +9,17 @@ use crate::source::{functions, statements};
 const SUBGROUPS: &str = "subgroups are not allowed: how many invocations are in one differs between adapters; use workgroup \
                          variables and workgroupBarrier()";
 
-/// Refuses textures, overrides, subgroups and the like.
+/// Refuses textures, uniform buffers, overrides, subgroups and the like.
 pub(crate) fn check(module: &Module, wgsl: &str) -> Result<(), Problem> {
     if let Some((handle, _)) = module.overrides.iter().next() {
         let reason = "override declarations are not allowed: use a constant, or read the number from a buffer";
         return Err(Problem::new(module.overrides.get_span(handle), reason));
     }
     for (handle, global) in module.global_variables.iter() {
+        if global.space == AddressSpace::Uniform {
+            let reason = "uniform buffers are not available: use var<storage, read>";
+            return Err(Problem::new(module.global_variables.get_span(handle), reason));
+        }
         if let Some(what) = foreign(&module.types[global.ty].inner) {
             let reason = format!("{what} are not allowed: keep what you look up in a storage buffer");
             return Err(Problem::new(module.global_variables.get_span(handle), reason));

@@ -16,8 +16,8 @@
 //! # Ok::<(), p2c2r_shader::Finding>(())
 //! ```
 //!
-//! In reading order: `nesting`, `declared`, `source` and `foreign` (text to module, bounded), `barrier` and `uniform` (who waits
-//! for whom), `exact` and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
+//! In reading order: `nesting`, `declared`, `source`, `foreign` and `invalid` (text to module, bounded), `barrier` and `uniform` (who
+//! waits for whom), `exact` and `race` (what could differ between machines), `rewrite`, `reference` (an exact shader on the CPU).
 
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod barrier;
 mod declared;
 mod exact;
 mod foreign;
+mod invalid;
 pub mod limits;
 mod nesting;
 mod race;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use naga::Module;
 use serde::{Deserialize, Serialize};
 
+pub use invalid::declared_twice;
 pub use reference::Reference;
 pub use refusal::{Finding, Place};
 
@@ -105,12 +107,13 @@ impl Shader {
         uniform::check(&module, &barriers).map_err(in_text)?;
         let written = rewrite::rewrite(&module, &info, &barriers).map_err(in_text)?;
         let mut problems = exact::problems(wgsl, &module, &info);
-        let races = race::problems(&module, &info, &barriers);
+        let races = race::problems(wgsl, &module, &info, &barriers);
         let grid = Grid::of(&module, races.axes);
         problems.extend(races.problems);
-        problems.sort_by_key(|problem| problem.span.to_range().map_or(0, |range| range.start));
-        // A vector is a float in more than one expression at one place.
-        problems.dedup_by(|one, other| one.span == other.span && one.reason == other.reason);
+        let start = |problem: &refusal::Problem| problem.span.to_range().map_or(0, |range| range.start);
+        problems.sort_by(|one, other| (start(one), &one.reason).cmp(&(start(other), &other.reason)));
+        // A float is one in more than one expression that begins here.
+        problems.dedup_by(|one, other| start(one) == start(other) && one.reason == other.reason);
         problems.truncate(limits::FINDINGS);
         // What is exact runs anywhere: what is too large for the CPU is not.
         let mut reference = None;

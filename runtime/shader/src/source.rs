@@ -5,7 +5,7 @@ use naga::{Block, Function, Module, Span, Statement};
 
 use crate::limits::{CALL_DEPTH, INLINED_NODES, SHADER_BYTES, SHADER_EXPRESSIONS, VALUE_BYTES};
 use crate::refusal::{Finding, Place, Problem};
-use crate::{declared, foreign, nesting};
+use crate::{declared, foreign, invalid, nesting};
 
 /// Parses and validates `wgsl`.
 pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
@@ -22,10 +22,7 @@ pub(crate) fn parse(wgsl: &str) -> Result<(Module, ModuleInfo), Finding> {
         return Err(whole(format!("{expressions} expressions, at most {SHADER_EXPRESSIONS} are allowed")));
     }
     foreign::check(&module, wgsl).map_err(|problem| problem.in_text(wgsl))?;
-    let info = validate(&module).map_err(|error| {
-        let place = error.location(wgsl).map(place);
-        Finding { place, reason: chain(error.as_inner()) }
-    })?;
+    let info = validate(&module).map_err(|error| invalid::problem(&module, wgsl, &error).in_text(wgsl))?;
     values(&module, &info).map_err(|problem| problem.in_text(wgsl))?;
     inlined(&module).map_err(|problem| problem.in_text(wgsl))?;
     Ok((module, info))

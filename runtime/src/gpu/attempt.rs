@@ -44,6 +44,10 @@ pub trait GpuAttempt: Send {
     /// [`GpuFault`] when the device is lost or the deadline passed.
     fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault>;
 
+    /// Why the last call that was refused was, in a sentence for the kernel's author that follows from the task alone. Every refusal
+    /// is kept, none is written out before somebody asks.
+    fn why_refused(&self) -> Option<String>;
+
     /// Digest of every live buffer, in order of handle: its handle (4 bytes) and length (8 bytes, little-endian both),
     /// then its contents. Waits for all work first.
     ///

@@ -92,7 +92,7 @@ pub enum GpuLoadError {
         reason: String,
     },
     /// The manifest claims `result_class = "exact"`, and the analysis cannot confirm it.
-    #[error("shader {shader:?}{} (the manifest says result_class = \"exact\")", .findings.iter().map(|f| format!("; {f}")).collect::<String>())]
+    #[error("shader {shader:?}{} (the manifest says result_class = \"exact\")", listed(.findings))]
     Inexact {
         /// Name of the shader.
         shader: String,
@@ -107,4 +107,11 @@ pub enum GpuLoadError {
         /// What happened.
         fault: GpuFault,
     },
+}
+
+/// As [`GpuLoadError::Shader`] has its one, and the others behind it.
+fn listed(findings: &[p2c2r_shader::Finding]) -> String {
+    let first = if findings.first().is_some_and(|finding| finding.place.is_some()) { ", " } else { ": " };
+    let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    format!("{first}{}", all.join("; "))
 }

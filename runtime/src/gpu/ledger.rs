@@ -1,11 +1,12 @@
 //! What an attempt holds and what it may still do: every status of a GPU import, the same wherever the work is done.
 
-use p2c2r_abi::status;
+use p2c2r_shader::Grid;
 use p2c2r_signing::manifest;
 
 use super::handle::Table;
 use super::interface::Interface;
 use super::limits::{BUFFER_BYTES, BUFFERS, WORKGROUPS_PER_DIMENSION};
+use super::refused::Refused;
 
 const TRACE_DOMAIN: &str = "P2C2R 2026-11-23 gpu buffers v1";
 
@@ -15,6 +16,8 @@ pub(super) struct Ledger<B> {
     buffers: Table<Buffer<B>>,
     live_bytes: u64,
     dispatches: u32,
+    /// The last refusal.
+    refused: Option<Refused>,
 }
 
 /// A live buffer.
@@ -35,18 +38,33 @@ pub(super) struct Admitted {
 
 impl<B> Ledger<B> {
     pub(super) const fn new(limits: manifest::Gpu) -> Self {
-        Self { limits, buffers: Table::new(), live_bytes: 0, dispatches: 0 }
+        Self { limits, buffers: Table::new(), live_bytes: 0, dispatches: 0, refused: None }
     }
 
-    /// The bytes of a buffer that may be made, or the status that refuses it.
-    pub(super) fn room(&self, bytes: i64) -> Result<u64, i32> {
+    /// The status of a call that is refused; why stays to be asked for.
+    pub(super) fn refuse(&mut self, refused: Refused) -> i32 {
+        self.refused.insert(refused).status()
+    }
+
+    /// Why the last call that was refused was.
+    pub(super) fn why_refused(&self) -> Option<String> {
+        self.refused.as_ref().map(ToString::to_string)
+    }
+
+    /// The bytes of a buffer that may be made.
+    pub(super) fn room(&self, bytes: i64) -> Result<u64, Refused> {
         let Some(bytes) = u64::try_from(bytes).ok().filter(|b| *b > 0 && b.is_multiple_of(4)) else {
-            return Err(status::INVALID);
+            return Err(Refused::Bytes(bytes));
         };
-        let slots = BUFFERS.min(self.limits.buffers as usize);
-        let room = self.limits.buffer_bytes.saturating_sub(self.live_bytes);
-        if self.buffers.len() >= slots || bytes > BUFFER_BYTES || bytes > room {
-            return Err(status::LIMIT);
+        let (live, most) = (self.live_bytes, self.limits.buffer_bytes);
+        if self.buffers.len() >= BUFFERS.min(self.limits.buffers as usize) {
+            return Err(Refused::Buffers { live: self.buffers.len() });
+        }
+        if bytes > BUFFER_BYTES {
+            return Err(Refused::Large { bytes });
+        }
+        if bytes > most.saturating_sub(live) {
+            return Err(Refused::Full { bytes, live, most });
         }
         Ok(bytes)
     }
@@ -58,14 +76,14 @@ impl<B> Ledger<B> {
                 self.live_bytes += bytes;
                 handle
             }
-            None => status::LIMIT,
+            None => self.refuse(Refused::Handles),
         }
     }
 
-    pub(super) fn remove(&mut self, handle: i32) -> Option<Buffer<B>> {
-        let gone = self.buffers.remove(handle)?;
+    pub(super) fn remove(&mut self, handle: i32) -> Result<Buffer<B>, Refused> {
+        let gone = self.buffers.remove(handle).ok_or(Refused::Handle(handle))?;
         self.live_bytes -= gone.bytes;
-        Some(gone)
+        Ok(gone)
     }
 
     /// What an attempt that has ended leaves.
@@ -73,16 +91,17 @@ impl<B> Ledger<B> {
         std::mem::replace(&mut self.buffers, Table::new()).into_values().map(|buffer| buffer.content)
     }
 
-    /// The buffer and checked offset of an access of `len` bytes, or the status that refuses it.
-    pub(super) fn place(&self, handle: i32, offset: i64, len: u64) -> Result<(&B, u64), i32> {
-        let live = self.buffers.find(handle).ok_or(status::HANDLE)?;
-        let Ok(offset) = u64::try_from(offset) else { return Err(status::RANGE) };
-        if !offset.is_multiple_of(4) || !len.is_multiple_of(4) {
-            return Err(status::INVALID);
+    /// The buffer and checked offset of an access of `len` bytes.
+    pub(super) fn place(&self, handle: i32, offset: i64, len: u64) -> Result<(&B, u64), Refused> {
+        let live = self.buffers.find(handle).ok_or(Refused::Handle(handle))?;
+        let outside = Refused::Range { offset, len, bytes: live.bytes };
+        let Ok(start) = u64::try_from(offset) else { return Err(outside) };
+        if !start.is_multiple_of(4) || !len.is_multiple_of(4) {
+            return Err(Refused::Unaligned { offset, len });
         }
-        match offset.checked_add(len) {
-            Some(end) if end <= live.bytes => Ok((&live.content, offset)),
-            _ => Err(status::RANGE),
+        match start.checked_add(len) {
+            Some(end) if end <= live.bytes => Ok((&live.content, start)),
+            _ => Err(outside),
         }
     }
 
@@ -94,30 +113,41 @@ impl<B> Ledger<B> {
         self.buffers.find_mut(handle).map(|live| &mut live.content)
     }
 
-    /// Counts a dispatch that may run, or says which status refuses it.
+    /// Counts a dispatch that may run.
     pub(super) fn admit<'s>(
         &mut self,
-        shaders: impl IntoIterator<Item = &'s Interface>,
+        shaders: impl IntoIterator<Item = &'s Interface, IntoIter: Clone>,
         name: &[u8],
         groups: [u32; 3],
         bindings: &[(u32, i32)],
-    ) -> Result<Admitted, i32> {
-        let mut known = shaders.into_iter().enumerate();
-        let Some((index, shader)) = known.find(|(_, shader)| shader.name.as_bytes() == name) else {
-            return Err(status::NO_SHADER);
+    ) -> Result<Admitted, Refused> {
+        let known = shaders.into_iter();
+        let Some((index, shader)) = known.clone().enumerate().find(|(_, shader)| shader.name.as_bytes() == name) else {
+            return Err(Refused::no_shader(known.map(|shader| shader.name.as_str())));
         };
-        let total = groups
-            .iter()
-            .try_fold(1u64, |n, g| (*g <= WORKGROUPS_PER_DIMENSION).then(|| n.saturating_mul(u64::from(*g))));
-        if self.dispatches >= self.limits.dispatches || total.is_none_or(|n| n > u64::from(self.limits.workgroups)) {
-            return Err(status::LIMIT);
-        }
+        let total = self.workgroups(groups)?;
         let bound = self.bind(shader, bindings)?;
         if !shader.grid.holds(groups) {
-            return Err(status::INVALID);
+            return Err(outside(shader.grid, groups));
         }
         self.dispatches += 1;
-        Ok(Admitted { shader: index, bound, empty: total == Some(0) })
+        Ok(Admitted { shader: index, bound, empty: total == 0 })
+    }
+
+    /// How many workgroups one more dispatch has, within the limits on both.
+    fn workgroups(&self, groups: [u32; 3]) -> Result<u64, Refused> {
+        if self.dispatches >= self.limits.dispatches {
+            return Err(Refused::Dispatches { done: self.dispatches });
+        }
+        if let Some((_, axis)) =
+            groups.iter().zip(['x', 'y', 'z']).find(|(count, _)| **count > WORKGROUPS_PER_DIMENSION)
+        {
+            return Err(Refused::Side { groups, axis });
+        }
+        // Below 2^48.
+        let total = groups.iter().map(|count| u64::from(*count)).product();
+        let most = self.limits.workgroups;
+        if total > u64::from(most) { Err(Refused::Workgroups { groups, total, most }) } else { Ok(total) }
     }
 
     /// Live buffers with their handles, in the order of the trace.
@@ -126,26 +156,44 @@ impl<B> Ledger<B> {
     }
 
     /// Resolves `given` against what `shader` declares.
-    fn bind(&self, shader: &Interface, given: &[(u32, i32)]) -> Result<Vec<(u32, i32)>, i32> {
-        if given.iter().any(|(_, handle)| self.buffers.find(*handle).is_none()) {
-            return Err(status::HANDLE);
+    fn bind(&self, shader: &Interface, given: &[(u32, i32)]) -> Result<Vec<(u32, i32)>, Refused> {
+        let live = |handle: &i32| self.buffers.find(*handle);
+        if let Some((binding, handle)) = given.iter().find(|(_, handle)| live(handle).is_none()) {
+            return Err(Refused::Dropped { binding: *binding, handle: *handle });
         }
-        let declared = &shader.bindings;
-        if given.len() != declared.len() {
-            return Err(status::INVALID);
+        let declared = || shader.bindings.iter().map(|want| want.index).collect();
+        let foreign = |index: &u32| shader.bindings.iter().all(|want| want.index != *index);
+        if let Some((binding, _)) = given.iter().find(|(index, _)| foreign(index)) {
+            return Err(Refused::Undeclared { binding: *binding, declared: declared() });
         }
-        let mut bound = Vec::with_capacity(declared.len());
-        for want in declared {
+        let mut bound = Vec::with_capacity(shader.bindings.len());
+        for want in &shader.bindings {
             let mut at = given.iter().filter(|(index, _)| *index == want.index);
-            let (Some((_, handle)), None) = (at.next(), at.next()) else { return Err(status::INVALID) };
-            let live = self.buffers.find(*handle).ok_or(status::HANDLE)?;
-            let shared = given.iter().filter(|(_, other)| other == handle).count() > 1;
-            if live.bytes < want.min_bytes || (shared && want.writable) {
-                return Err(status::INVALID);
+            let (handle, bytes) = match (at.next(), at.next()) {
+                (Some((_, handle)), None) => (*handle, live(handle).map_or(0, |buffer| buffer.bytes)),
+                (Some(_), Some(_)) => return Err(Refused::Twice(want.index)),
+                (None, _) => return Err(Refused::Missing { missing: want.index, declared: declared() }),
+            };
+            if bytes < want.min_bytes {
+                return Err(Refused::Small { binding: want.index, bytes, least: want.min_bytes });
             }
-            bound.push((want.index, *handle));
+            let same = given.iter().find(|(index, other)| *index != want.index && *other == handle);
+            if let (true, Some((other, _))) = (want.writable, same) {
+                return Err(Refused::Shared { written: want.index, other: *other });
+            }
+            bound.push((want.index, handle));
         }
         Ok(bound)
+    }
+}
+
+/// Why an exact shader is not dispatched over `groups`, which `grid` does not hold.
+fn outside(grid: Grid, groups: [u32; 3]) -> Refused {
+    let axes = grid.axes();
+    if groups.iter().skip(axes).any(|count| *count > 1) {
+        Refused::Axes { groups, axes }
+    } else {
+        Refused::Invocations { groups }
     }
 }
 

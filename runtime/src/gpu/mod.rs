@@ -32,6 +32,7 @@ mod pipeline;
 mod pool;
 mod probe;
 mod reference;
+mod refused;
 mod session;
 mod shader;
 mod slice;

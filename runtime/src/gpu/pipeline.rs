@@ -69,7 +69,7 @@ impl Shaders {
     }
 
     /// What dispatches must give them, in their order.
-    pub(super) fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = &Interface> + Clone {
         self.shaders.iter().map(Shader::interface)
     }
 

@@ -82,7 +82,7 @@ impl GpuAttempt for ReferenceSession {
         self.until.check()?;
         let bytes = match self.ledger.room(bytes) {
             Ok(bytes) => bytes,
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         // At most BUFFER_BYTES, which fits usize.
         let count = (bytes / 4) as usize;
@@ -96,7 +96,7 @@ impl GpuAttempt for ReferenceSession {
         self.until.check()?;
         let first = match self.ledger.place(handle, offset, src.len() as u64) {
             Ok((_, offset)) => (offset / 4) as usize,
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         let words = self.ledger.find_mut(handle).and_then(|words| words.get_mut(first..)).unwrap_or_default();
         for (word, bytes) in words.iter_mut().zip(src.chunks_exact(4)) {
@@ -109,7 +109,7 @@ impl GpuAttempt for ReferenceSession {
         self.until.check()?;
         let words = match self.ledger.place(handle, offset, dst.len() as u64) {
             Ok((words, offset)) => words.get((offset / 4) as usize..).unwrap_or_default(),
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         if dst.is_empty() {
             return Ok(status::OK);
@@ -124,20 +124,27 @@ impl GpuAttempt for ReferenceSession {
 
     fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
         self.until.check()?;
-        Ok(self.ledger.remove(handle).map_or(status::HANDLE, |_| status::OK))
+        match self.ledger.remove(handle) {
+            Ok(_) => Ok(status::OK),
+            Err(refused) => Ok(self.ledger.refuse(refused)),
+        }
     }
 
     fn dispatch(&mut self, name: &[u8], groups: [u32; 3], bindings: &[(u32, i32)]) -> Result<i32, GpuFault> {
         self.until.check()?;
         let admitted = match self.ledger.admit(self.shaders.interfaces(), name, groups, bindings) {
             Ok(admitted) => admitted,
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         // After a trap nobody gets to see what a shader does.
         if !admitted.empty && !self.trapped {
             self.run(admitted.shader, groups, &admitted.bound)?;
         }
         Ok(status::OK)
+    }
+
+    fn why_refused(&self) -> Option<String> {
+        self.ledger.why_refused()
     }
 
     fn trace(&mut self) -> Result<Digest, GpuStop> {

@@ -103,7 +103,7 @@ impl GpuSession {
     /// The status that an access of `len` bytes at `offset` gets before a byte is copied, if it is refused.
     #[must_use]
     pub fn refuses(&self, handle: i32, offset: i64, len: u64) -> Option<i32> {
-        self.ledger.place(handle, offset, len).err()
+        self.ledger.place(handle, offset, len).err().map(|refused| refused.status())
     }
 
     fn in_time(&self) -> Result<(), GpuFault> {
@@ -246,7 +246,7 @@ impl GpuAttempt for GpuSession {
         self.in_time()?;
         let bytes = match self.ledger.room(bytes) {
             Ok(bytes) => bytes,
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         let buffer = self.device.buffer(bytes)?;
         Ok(self.ledger.insert(buffer, bytes))
@@ -256,7 +256,7 @@ impl GpuAttempt for GpuSession {
         self.in_time()?;
         let (buffer, mut offset) = match self.ledger.place(handle, offset, src.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         // What is written comes before whatever is submitted later.
         self.flush()?;
@@ -272,7 +272,7 @@ impl GpuAttempt for GpuSession {
         self.in_time()?;
         let (buffer, offset) = match self.ledger.place(handle, offset, dst.len() as u64) {
             Ok((buffer, offset)) => (buffer.clone(), offset),
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         if dst.is_empty() {
             return Ok(status::OK);
@@ -298,7 +298,10 @@ impl GpuAttempt for GpuSession {
 
     fn buf_drop(&mut self, handle: i32) -> Result<i32, GpuFault> {
         self.in_time()?;
-        let Some(gone) = self.ledger.remove(handle) else { return Ok(status::HANDLE) };
+        let gone = match self.ledger.remove(handle) {
+            Ok(gone) => gone,
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
+        };
         self.flush()?;
         self.bound.retain(|known| known.given.iter().all(|(_, buffer)| *buffer != handle));
         // wgpu keeps the memory until the work that uses it is done; bound what piles up.
@@ -312,7 +315,7 @@ impl GpuAttempt for GpuSession {
         self.in_time()?;
         let admitted = match self.ledger.admit(self.shaders.interfaces(), name, groups, bindings) {
             Ok(admitted) => admitted,
-            Err(status) => return Ok(status),
+            Err(refused) => return Ok(self.ledger.refuse(refused)),
         };
         let index = admitted.shader;
         // After a trap nobody gets to see what a shader does.
@@ -322,6 +325,10 @@ impl GpuAttempt for GpuSession {
         let bound = self.bind(index, admitted.bound)?;
         self.run(index, groups, &bound)?;
         Ok(status::OK)
+    }
+
+    fn why_refused(&self) -> Option<String> {
+        self.ledger.why_refused()
     }
 
     fn trace(&mut self) -> Result<Digest, GpuStop> {

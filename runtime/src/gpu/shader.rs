@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use naga::{AddressSpace, Span, StorageAccess};
-use p2c2r_shader::{Class, Finding, Grid, Place, Reference, place_of_word};
+use p2c2r_shader::{Class, Finding, Grid, Place, Reference, declared_twice, place_of_word};
 use p2c2r_signing::ResultClass;
 
 use super::device::contained;
@@ -133,8 +133,10 @@ fn reflect(module: &naga::Module, wgsl: &str) -> Result<Vec<Binding>, Finding> {
             AddressSpace::WorkGroup => workgroup_bytes += bytes,
             AddressSpace::Storage { access } => {
                 let binding = binding(name, global, access, bytes).map_err(|reason| refuse(reason, span))?;
-                if bindings.iter().any(|b| b.index == binding.index) {
-                    return Err(refuse(format!("binding {} is declared twice", binding.index), span));
+                let mut earlier = module.global_variables.iter().take_while(|(other, _)| *other != handle);
+                if let Some((_, other)) = earlier.find(|(_, other)| other.binding == global.binding) {
+                    let other = other.name.as_deref().unwrap_or("?");
+                    return Err(refuse(declared_twice(binding.index, other, name), span));
                 }
                 bindings.push(binding);
                 if bindings.len() > BINDINGS {
@@ -254,7 +256,7 @@ mod tests {
         for (declaration, needle) in [
             ("@group(0) @binding(0) var t: texture_2d<f32>;", "textures are not allowed"),
             ("@group(0) @binding(0) var s: sampler;", "samplers are not allowed"),
-            ("@group(0) @binding(0) var<uniform> u: vec4<f32>;", "address space"),
+            ("@group(0) @binding(0) var<uniform> u: vec4<f32>;", "use var<storage, read>"),
             ("@group(1) @binding(0) var<storage, read> b: array<u32>;", "group 1"),
             ("@group(0) @binding(15) var<storage, read> b: array<u32>;", "binding 15"),
             ("override n: u32 = 4;", "override"),

@@ -1,7 +1,10 @@
 //! Buffers and dispatch. On the CPU path there is no session, and every call that got its pointers right says so.
 
+use std::fmt;
+
 use p2c2r_abi::{BINDING_BYTES, IMPORT_MODULE, gpu, import, status};
 use p2c2r_signing::TrapCode;
+use p2c2r_signing::limits::NAME_BYTES;
 use wasmtime::{Caller, Linker, Result};
 
 use crate::attempt::HostFault;
@@ -15,7 +18,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
             if caller.data().gpu.is_some() { gpu::DISPATCH } else { 0 }
         })?
         .func_wrap(IMPORT_MODULE, import::BUF_CREATE, |mut caller: Caller<'_, State>, bytes: i64| -> Result<i32> {
-            call(caller.data_mut(), |gpu| gpu.buf_create(bytes))
+            call(caller.data_mut(), import::BUF_CREATE, |gpu| gpu.buf_create(bytes))
         })?
         .func_wrap(
             IMPORT_MODULE,
@@ -23,7 +26,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
             |mut caller: Caller<'_, State>, handle: i32, offset: i64, src: i32, len: i32| -> Result<i32> {
                 let (memory, state) = State::split(&mut caller)?;
                 let range = place(memory, src, u64::from(len.cast_unsigned()))?;
-                call(state, |gpu| gpu.buf_write(handle, offset, &memory[range]))
+                call(state, import::BUF_WRITE, |gpu| gpu.buf_write(handle, offset, &memory[range]))
             },
         )?
         .func_wrap(
@@ -32,11 +35,11 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
             |mut caller: Caller<'_, State>, handle: i32, offset: i64, dst: i32, len: i32| -> Result<i32> {
                 let (memory, state) = State::split(&mut caller)?;
                 let range = place(memory, dst, u64::from(len.cast_unsigned()))?;
-                call(state, |gpu| gpu.buf_read(handle, offset, &mut memory[range]))
+                call(state, import::BUF_READ, |gpu| gpu.buf_read(handle, offset, &mut memory[range]))
             },
         )?
         .func_wrap(IMPORT_MODULE, import::BUF_DROP, |mut caller: Caller<'_, State>, handle: i32| -> Result<i32> {
-            call(caller.data_mut(), |gpu| gpu.buf_drop(handle))
+            call(caller.data_mut(), import::BUF_DROP, |gpu| gpu.buf_drop(handle))
         })?
         .func_wrap(
             IMPORT_MODULE,
@@ -62,19 +65,39 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
                     used += 1;
                 }
                 let groups = [x, y, z].map(i32::cast_unsigned);
-                call(state, |gpu| gpu.dispatch(&memory[name], groups, &bindings[..used]))
+                let name = &memory[name];
+                let what = Dispatch(name);
+                call(state, what, |gpu| gpu.dispatch(name, groups, &bindings[..used]))
             },
         )?;
     Ok(())
 }
 
-fn call<E: Into<GpuStop>>(state: &mut State, f: impl FnOnce(&mut dyn GpuAttempt) -> Result<i32, E>) -> Result<i32> {
+/// Does a call, and logs why it is refused if it is.
+fn call<E: Into<GpuStop>>(
+    state: &mut State,
+    what: impl fmt::Display,
+    f: impl FnOnce(&mut dyn GpuAttempt) -> Result<i32, E>,
+) -> Result<i32> {
     let Some(gpu) = state.gpu.as_mut() else { return Ok(status::NO_GPU) };
-    let stop = |stop: GpuStop| match stop {
+    let answer = f(gpu.as_mut()).map_err(|error| match error.into() {
         GpuStop::Fault(fault) => Stop::Fault(host_fault(fault, &state.clock)),
         GpuStop::Trap => Stop::Trap(TrapCode::ShaderFuel),
-    };
-    f(gpu.as_mut()).map_err(|error| stop(error.into()).into())
+    })?;
+    if answer < status::OK {
+        state.log.refusal(|| Some(format!("{what}: {}", gpu.why_refused()?)));
+    }
+    Ok(answer)
+}
+
+/// A dispatch of the shader that a guest names so.
+struct Dispatch<'a>(&'a [u8]);
+
+impl fmt::Display for Dispatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = String::from_utf8_lossy(&self.0[..self.0.len().min(NAME_BYTES)]);
+        write!(f, "{} {name:?}", import::DISPATCH)
+    }
 }
 
 /// What the GPU's fault means for the attempt.

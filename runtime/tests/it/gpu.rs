@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use p2c2r_abi::{gpu, status};
-use p2c2r_runtime::{Attempt, HostFault, PathKind, Sandbox, SandboxConfig};
+use p2c2r_runtime::limits::LOG_REFUSALS;
+use p2c2r_runtime::{Attempt, HostFault, LogLevel, PathKind, Sandbox, SandboxConfig};
 use p2c2r_signing::{Gpu, Manifest, Outcome, ResultClass, TrapCode};
 
 use crate::kit::{core, manifest, numbers, sandbox, sign};
@@ -83,6 +84,37 @@ fn a_kernel_computes_on_the_gpu() {
     ];
     assert_eq!(numbers(&execution), expected);
     assert_eq!(sandbox.run(&kernel, attempt()).unwrap().trace_root, execution.trace_root);
+}
+
+#[test]
+fn why_a_call_is_refused_is_in_the_log() {
+    let log = |sandbox: &Sandbox, body: &str, path| {
+        let kernel = sandbox.load(&kernel_module(body)).unwrap();
+        sandbox.run(&kernel, Attempt { path, ..Attempt::new(input()) }).unwrap().log
+    };
+    let want = [
+        "dispatch \"hello\": the module has no shader of that name; it has \"double\"",
+        "dispatch \"double\": binding 0 is given handle 0, and no buffer is live that has it",
+        "buf_read: no buffer is live that has handle 77",
+    ];
+    let texts = |path, sandbox| {
+        let lines = log(sandbox, BODY, path);
+        assert!(lines.iter().all(|line| line.level == LogLevel::Warn), "{lines:?}");
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(PathKind::Exact, sandbox()), want);
+    if let Some(with) = with_gpu() {
+        assert_eq!(texts(PathKind::Gpu, with), want);
+    }
+    // A guest that asks again and again, with a name as long as its memory, fills neither the log nor anybody's time.
+    let again = "(local $n i32)
+        (loop $again
+            (drop (call $dispatch (i32.const 0) (i32.const 65536) (i32.const 1) (i32.const 1) (i32.const 1)
+                (i32.const 200) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100000))))";
+    let lines = log(sandbox(), again, PathKind::Exact);
+    assert_eq!(lines.len(), LOG_REFUSALS as usize);
+    assert!(lines.iter().all(|line| line.text.len() < 1000), "{lines:?}");
 }
 
 #[test]

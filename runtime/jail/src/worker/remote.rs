@@ -115,6 +115,10 @@ impl GpuAttempt for RemoteGpu {
         Ok(status)
     }
 
+    fn why_refused(&self) -> Option<String> {
+        self.statuses.as_ref()?.why_refused()
+    }
+
     fn trace(&mut self) -> Result<Digest, GpuStop> {
         self.statuses()?;
         match self.ask(&GpuCall::Trace)? {

@@ -16,6 +16,7 @@ mod form;
 mod index;
 mod scale;
 mod stride;
+mod told;
 
 use naga::valid::ModuleInfo;
 use naga::{
@@ -28,6 +29,7 @@ use self::form::{Fact, Form};
 use self::index::{Called, Indices, Names};
 use self::scale::{Scale, Sides};
 use self::stride::Counter;
+use self::told::Told;
 use crate::barrier::Barriers;
 use crate::limits::{FINDINGS, RACE_FACTS, RACE_PAIRS, RACE_STEPS, RACE_USES, REFERENCE_DEPTH};
 use crate::refusal::Problem;
@@ -42,8 +44,8 @@ pub(crate) struct Races {
     pub(crate) axes: Option<usize>,
 }
 
-/// Looks for races in the entry point of `module`.
-pub(crate) fn problems(module: &Module, info: &ModuleInfo, barriers: &Barriers) -> Races {
+/// Looks for races in the entry point of `module`, whose text is `wgsl`.
+pub(crate) fn problems(wgsl: &str, module: &Module, info: &ModuleInfo, barriers: &Barriers) -> Races {
     let races = Races { problems: Vec::new(), axes: None };
     let [entry] = module.entry_points.as_slice() else { return races };
     let written = written(module);
@@ -63,6 +65,7 @@ pub(crate) fn problems(module: &Module, info: &ModuleInfo, barriers: &Barriers) 
     };
     let mut walk = Walk {
         module,
+        wgsl,
         info,
         entered: entered(module, &written, barriers),
         written: &written,
@@ -77,6 +80,7 @@ pub(crate) fn problems(module: &Module, info: &ModuleInfo, barriers: &Barriers) 
         pairs: 0,
         too_long: false,
         told: false,
+        reported: Vec::new(),
         races,
     };
     walk.block(&entry.function.body);
@@ -154,6 +158,15 @@ struct Touch {
     action: Action,
 }
 
+/// Where a use is in the text.
+#[derive(Debug, Clone, Copy)]
+struct Site {
+    /// The statement, or the load.
+    at: Span,
+    /// The place it names.
+    place: Span,
+}
+
 /// What was open where a loop or `switch` is left before its end, or an iteration of the loop.
 struct Left {
     is_loop: bool,
@@ -196,13 +209,14 @@ impl<'a> Frame<'a> {
 
 struct Walk<'a> {
     module: &'a Module,
+    wgsl: &'a str,
     info: &'a ModuleInfo,
     entered: Vec<bool>,
     written: &'a [bool],
     sides: Sides,
     frame: Frame<'a>,
     /// With where each is in the text.
-    uses: Vec<(Touch, Span)>,
+    uses: Vec<(Touch, Site)>,
     /// Uses of workgroup variables since the last barrier.
     open: Vec<usize>,
     /// Uses of buffers.
@@ -214,6 +228,8 @@ struct Walk<'a> {
     pairs: u32,
     too_long: bool,
     told: bool,
+    /// What is reported once, though it is looked at several times: in loops, or in functions.
+    reported: Vec<(Span, Handle<GlobalVariable>)>,
     races: Races,
 }
 
@@ -228,7 +244,7 @@ impl<'a> Walk<'a> {
             if self.too_long {
                 if !std::mem::replace(&mut self.told, true) {
                     let reason = "the shader is too long to look for races in it; split it into several";
-                    self.report(*span, reason.to_owned());
+                    self.report(Problem::new(*span, reason));
                 }
                 break;
             }
@@ -478,7 +494,8 @@ impl<'a> Walk<'a> {
         }
         let (member, index) = self.place(global, pointer);
         let by = Use { index, facts: self.frame.indices.facts.clone() };
-        let this = (Touch { global, member, by, action }, span);
+        let place = self.frame.function.expressions.get_span(pointer);
+        let this = (Touch { global, member, by, action }, Site { at: span, place });
         let touch = &this.0;
         let in_group = self.module.global_variables[global].space == AddressSpace::WorkGroup;
         let others = if in_group { &self.open } else { &self.storage };
@@ -487,23 +504,30 @@ impl<'a> Walk<'a> {
         if known && !in_group {
             return;
         }
-        let mut race = None;
-        for (other, there) in others.iter().map(|other| &self.uses[*other]).chain([&this]) {
+        let (mut race, mut own) = (None, None);
+        for there in others.iter().map(|other| &self.uses[*other]).chain([&this]) {
+            let other = &there.0;
             if !touch.matters_to(other) {
                 continue;
             }
             // Of a write to a place of its own and a read of a neighbour's the read is what its author can do without.
-            let read = if other.action == Action::Read { *there } else { span };
+            let read = if other.action == Action::Read { there } else { &this };
             self.pairs = self.pairs.saturating_add(1);
             let most = self.races.axes.unwrap_or(3);
             let apart = |among| touch.by.apart(&other.by, among, self.sides);
-            if in_group {
-                race = race.or((!apart(Among::Workgroup)).then_some(read));
+            let meets = if in_group {
                 self.races.axes = Some(most);
+                !apart(Among::Workgroup)
             } else {
                 let axes = (1..=most).rev().find(|axes| apart(Among::Axes(*axes)));
-                race = race.or(axes.is_none().then_some(read));
                 self.races.axes = axes.or(Some(1));
+                axes.is_none()
+            };
+            if meets {
+                let found = (read.1, read.0.by.index, read.0.action);
+                race.get_or_insert(found);
+                // Who meets itself need not hear of others.
+                own = own.or(std::ptr::eq(there, &this).then_some(found));
             }
         }
         if !known {
@@ -511,11 +535,23 @@ impl<'a> Walk<'a> {
             self.uses.push(this);
             if in_group { self.open.push(number) } else { self.storage.push(number) }
         }
-        if let Some(span) = race {
-            let name = self.module.global_variables[global].name.as_deref().unwrap_or("?");
-            let reason = if in_group { group_race(name) } else { buffer_race(name) };
-            self.report(span, reason);
+        if let Some((site, index, action)) = own.or(race)
+            && !self.reported.contains(&(site.at, global))
+            && self.races.problems.len() < FINDINGS
+        {
+            self.reported.push((site.at, global));
+            self.report(self.race(global, site, index, action));
         }
+    }
+
+    /// What the author is told of a use that may meet another.
+    fn race(&self, global: Handle<GlobalVariable>, site: Site, index: Option<Form>, action: Action) -> Problem {
+        let global = &self.module.global_variables[global];
+        let text = site.place.to_range().and_then(|range| self.wgsl.get(range)).unwrap_or_default();
+        let name = global.name.as_deref().unwrap_or("?");
+        let told = Told { name, text, index, reads: action == Action::Read };
+        let in_group = global.space == AddressSpace::WorkGroup;
+        Problem::new(site.at, if in_group { told.group() } else { told.buffer(self.sides) })
     }
 
     /// The member of a buffer's struct, and the index of the outermost array that a pointer leads to; of arrays in arrays it
@@ -567,10 +603,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn report(&mut self, span: Span, reason: String) {
-        let known = self.races.problems.iter().any(|p| p.span.to_range() == span.to_range() && p.reason == reason);
-        if !known && self.races.problems.len() < FINDINGS {
-            self.races.problems.push(Problem::new(span, reason));
+    fn report(&mut self, problem: Problem) {
+        if self.races.problems.len() < FINDINGS {
+            self.races.problems.push(problem);
         }
     }
 }
@@ -597,22 +632,4 @@ fn join(open: &mut Vec<usize>, more: &[usize]) {
     open.extend_from_slice(more);
     open.sort_unstable();
     open.dedup();
-}
-
-fn buffer_race(name: &str) -> String {
-    format!(
-        "different invocations may meet at one place of {name:?}, which is written: wherever it is read or written, use \
-         global_invocation_id.x as the index (times a constant, plus a smaller one); or y * width + x, after `if x < width`, \
-         with a width that cannot make it wrap (`let width = min(.., 4096u);`); or i of `for (var i = id.x; i < arrayLength(..); \
-         i += total)`, total being all invocations along x; or, from one invocation of each workgroup \
-         (`if local_invocation_index == 0u`), workgroup_id.x; read neighbours from another buffer"
-    )
-}
-
-fn group_race(name: &str) -> String {
-    format!(
-        "between two barriers one invocation may use what another writes in {name:?}: index it with local_invocation_index, or \
-         with local_invocation_id.y * width + local_invocation_id.x, put a workgroupBarrier() in between, or reduce as in \
-         `if i < s {{ x[i] += x[i + s]; }}` with `s >>= 1u`"
-    )
 }

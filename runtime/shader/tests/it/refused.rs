@@ -370,3 +370,116 @@ fn what_has_no_place_in_a_kernel() {
     refused(&" ".repeat(limits::SHADER_BYTES + 1), None, "at most");
     refused(&main("out[0] = 1.5;"), Some(6), "");
 }
+
+/// The whole sentence, and the place from which it is said.
+#[test]
+fn mistakes_are_told_in_names_and_types() {
+    let say = |wgsl: &str| Shader::parse(wgsl).map(|shader| shader.class()).expect_err(wgsl).to_string();
+    let helper = "fn half(at: vec2<u32>, n: u32) -> u32 { return at.x + n; }\n";
+    for (body, want) in [
+        ("out[id.x] = half(\nvec2<i32>(1, 2), 3u);", "8:1: \"half\" takes at: vec2<u32>, and is given vec2<i32> here"),
+        ("out[id.x] = i +\n1i;", "7:13: u32 + i32: u32 and i32 do not mix; convert one, as in u32(..)"),
+        ("_ = vec2<u32>() + vec3<u32>();", "7:5: there is no vec2<u32> + vec3<u32>"),
+        ("_ = i % 2.0;", "7:9: a number without a type meets one that has another; write its type, as in 2u, 2i or 2f"),
+        ("_ = -i;", "7:5: there is no - of u32"),
+        ("var a: array<u32, 4>;\na[9] = 1u;", "8:1: index 9 is past the end of array<u32, 4>"),
+        ("x[id] = 1u;", "7:1: an index is an i32 or u32, and this is of type vec3<u32>"),
+        ("words[id.x] = 1u;", "7:1: \"words\" can only be read; to write it, declare it as var<storage, read_write>"),
+        ("x = 5u;", "7:5: u32 is assigned to what is of type array<u32, 256>"),
+        ("_ = words;", "7:5: array<u32> has no constant size and is not read as a whole; index it"),
+        ("\nif id.x { }", "8:4: this condition is of type u32, and must be a bool"),
+        ("return 5u;", "7:8: u32 is returned from \"main\", which returns nothing"),
+        (
+            "var v = 3lu;",
+            "7:9: u64 is not allowed: not every adapter has it; the block \"wide\" has 64-bit integers as vec2<u32>",
+        ),
+        // What nobody has put into other words.
+        ("break;", "7:1: The `break` is used outside of a `loop` or `switch` context"),
+    ] {
+        assert_eq!(say(&format!("{helper}{}", main(body))), format!("line {want}"), "{body}");
+    }
+    for (text, want) in [
+        (
+            "fn f(a: u32) -> u32 {\nif a > 1u { return 3u; } }",
+            "1:1: \"f\" returns u32, and has a way through it without a return",
+        ),
+        ("fn f(a: i32) -> u32 {\nreturn a; }", "1:6: i32 is returned from \"f\", which returns u32"),
+        (
+            "fn f(p: ptr<storage, u32>) { }",
+            "1:1: \"p\" points to what invocations share, which functions cannot be given; pass the index, and name the variable",
+        ),
+        (
+            "@group(0) @binding(7) var<storage> flags: array<bool>;",
+            "1:23: \"flags\" cannot be of type array<bool>; buffers hold numbers (a bool as a u32), vectors, arrays and structs of them",
+        ),
+        (
+            "var<workgroup> many: array<u32>;",
+            "1:1: \"many\" cannot be of type array<u32>; outside of buffers the size must be constant, and atomics are in workgroup \
+             variables only",
+        ),
+        (
+            "struct S {\na: array<u32>, b: u32 }",
+            "1:1: \"a\" has no constant size; only the last member of \"S\" may be such an array",
+        ),
+        (
+            "struct Wide { a: u64 }",
+            "1:18: u64 is not allowed: not every adapter has it; the block \"wide\" has 64-bit integers as vec2<u32>",
+        ),
+        (
+            "@group(0) @binding(7) var<uniform> u: u32;",
+            "1:23: uniform buffers are not available: use var<storage, read>",
+        ),
+    ] {
+        assert_eq!(say(&format!("{text}\n{}", main("out[id.x] = 1u;"))), format!("line {want}"), "{text}");
+    }
+    let again = "@group(0) @binding(1) var<storage, read> again: array<u32>;\n";
+    let said = say(&format!("{again}{}", main("out[id.x] = words[id.x] + again[id.x];")));
+    assert!(said.contains("binding 1 is declared twice, by \"again\" and \"words\""), "{said}");
+}
+
+/// The variable and its index as they are written come first, then the one hint that is nearest.
+#[test]
+fn races_are_told_with_what_was_written_and_what_to_write() {
+    let first = |body: &str| {
+        let shader = Shader::parse(&main(body)).unwrap();
+        let said = shader.findings()[0].reason.clone();
+        assert!(said.len() < 330, "{} characters: {said}", said.len());
+        said
+    };
+    for (body, at, hint) in [
+        ("out[words[id.x] & 255u] = 1u;", "`out[words[id.x] & 255u]`", "atomicAdd for what is counted"),
+        // Where it is written, not where it is read for that.
+        ("out[words[id.x]] += 1u;", "`out[words[id.x]]`", "atomicAdd for what is counted"),
+        ("out[0] = i;", "`out[0]`", "one place for all"),
+        ("out[i] = 1u;", "`out[i]`", "every workgroup has the same local_invocation_id"),
+        ("out[group.x] = i;", "`out[group.x]`", "`if local_invocation_index == 0u`"),
+        ("out[id.x] = out[id.x + 1u];", "`out[id.x + 1u]`", "read from another buffer"),
+    ] {
+        let said = first(body);
+        assert!(
+            said.starts_with(&format!("\"out\" is written, and different invocations may meet at {at}: ")),
+            "{said}"
+        );
+        assert!(said.contains(hint), "{said}");
+    }
+    let said = first("x[i] = 1u; out[id.x] = x[i + 1u];");
+    assert!(
+        said.starts_with(
+            "between two barriers one invocation may use what another writes in \"x\", at `x[i + 1u]`: put a"
+        ),
+        "{said}"
+    );
+    let long = format!("out[words[{}0u]] = 1u;", "id.x +\n  ".repeat(100));
+    assert!(first(&long).contains("`out[words[id.x + id.x + id.x + id.x + id.x + id.x + id.x + i..`"));
+}
+
+#[test]
+fn a_place_is_told_once() {
+    for body in ["out[id.x] = u32(f32(words[id.x]) * 0.1);", "for (var k = 0u; k < 4u; k++) { out[0] = k; }"] {
+        let shader = Shader::parse(&main(body)).unwrap();
+        let mut said: Vec<_> = shader.findings().iter().map(ToString::to_string).collect();
+        let all = said.len();
+        said.dedup();
+        assert_eq!(said.len(), all, "{said:?}");
+    }
+}
