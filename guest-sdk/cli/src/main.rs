@@ -9,6 +9,7 @@ mod compile;
 mod description;
 mod files;
 mod package;
+mod shaders;
 mod table;
 mod toolchain;
 mod verbs;
