@@ -5,10 +5,13 @@
 
 mod artifact;
 mod candidate;
+mod comparison;
 mod compile;
 mod description;
 mod files;
+mod outcome;
 mod package;
+mod path;
 mod shaders;
 mod table;
 mod toolchain;
