@@ -28,7 +28,7 @@ use tracing_subscriber::EnvFilter;
 #[command(
     name = "p2c2r",
     version,
-    about = "Build, sign, verify, inspect, lint and run P2C2R kernels, and probe GPUs"
+    about = "Make, build, sign, verify, inspect, lint and run P2C2R kernels, and probe GPUs"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -37,6 +37,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    New(verbs::new::New),
     Build(verbs::build::Build),
     Keygen(verbs::keygen::Keygen),
     Sign(verbs::sign::Sign),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
 
     let mut out = io::stdout().lock();
     let result = match arguments.verb {
+        Verb::New(verb) => verb.run(&mut out),
         Verb::Build(verb) => verb.run(&mut out),
         Verb::Keygen(verb) => verb.run(&mut out),
         Verb::Sign(verb) => verb.run(&mut out),
