@@ -71,9 +71,9 @@ impl Attempt {
     pub fn check(&self, manifest: &Manifest) -> Result<(), HostFault> {
         let blob_bytes = self.blobs.iter().map(|blob| blob.len() as u64).fold(0, u64::saturating_add);
         for (what, got, max) in [
-            ("input bytes", self.input.len() as u64, manifest.limits.input_bytes),
-            ("number of blobs", self.blobs.len() as u64, BLOBS as u64),
-            ("blob bytes", blob_bytes, BLOB_BYTES),
+            ("bytes of input", self.input.len() as u64, manifest.limits.input_bytes),
+            ("blobs", self.blobs.len() as u64, BLOBS as u64),
+            ("bytes of blobs", blob_bytes, BLOB_BYTES),
         ] {
             if got > max {
                 return Err(HostFault::TooLarge { what, got, max });
@@ -187,11 +187,11 @@ pub enum HostFault {
     #[error("gpu: {0}")]
     Gpu(String),
     /// Input or blobs pass a limit; the task should not have been assigned.
-    #[error("{what} is {got}, at most {max} is allowed")]
+    #[error("{got} {what}, at most {max} are allowed")]
     TooLarge {
-        /// Which of them.
+        /// What there is too much of.
         what: &'static str,
-        /// Its size.
+        /// How much.
         got: u64,
         /// The bound.
         max: u64,

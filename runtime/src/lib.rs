@@ -59,3 +59,5 @@ pub use gpu::GpuInfo;
 pub use kernel::{Compiled, Kernel, LoadError};
 pub use sandbox::{GpuPolicy, Runaway, Sandbox, SandboxConfig, SandboxError, result_classes};
 pub use wasi::WASI_IMPORTS;
+
+pub use p2c2r_shader::reference::Order;

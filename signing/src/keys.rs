@@ -321,6 +321,7 @@ fn hint(label: &str) -> &'static str {
     match label {
         "ENCRYPTED PRIVATE KEY" => "; decrypt it first: openssl pkey -in KEY -out PLAIN",
         SECRET_LABEL => "; derive the public key: openssl pkey -in KEY -pubout",
+        PUBLIC_LABEL => "; that is the public half, give the file with the secret one",
         _ => "",
     }
 }

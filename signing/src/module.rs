@@ -78,7 +78,7 @@ pub enum VerifyError {
         actual: String,
     },
     /// The signature names a key that is not trusted, or no key and none of the trusted ones made it.
-    #[error("the signer is not trusted: the signature names {key_id}, {trusted} keys are trusted")]
+    #[error("the signer is not trusted: the signature names {key_id}; keys trusted: {trusted}")]
     Untrusted {
         /// What the signature names.
         key_id: KeyId,

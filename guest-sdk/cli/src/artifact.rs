@@ -1,6 +1,7 @@
 //! What can be seen in a module without running it: imports and exports, and whether a profile allows them.
 
 use anyhow::{Context, Result, bail, ensure};
+use p2c2r_signing::limits::PAGE_BYTES;
 use p2c2r_signing::{Manifest, Profile};
 use serde::Serialize;
 use wasmparser::{Parser, Payload};
@@ -18,6 +19,8 @@ pub(crate) struct Interface {
     pub(crate) imports: Vec<(String, String)>,
     /// Names, in file order.
     pub(crate) exports: Vec<String>,
+    /// What its memory starts with, in bytes.
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 impl Interface {
@@ -35,6 +38,10 @@ impl Interface {
                         let import = import.context("not a WebAssembly module")?;
                         interface.imports.push((import.module.to_owned(), import.name.to_owned()));
                     }
+                }
+                Payload::MemorySection(section) => {
+                    let memory = section.into_iter().next().transpose().context("not a WebAssembly module")?;
+                    interface.memory_bytes = memory.map(|memory| memory.initial.saturating_mul(PAGE_BYTES));
                 }
                 Payload::ExportSection(section) => {
                     for export in section {
@@ -75,6 +82,11 @@ impl Interface {
                 "the module exports no function {entry}; mark the kernel's function with #[kernel], or set entry in p2c2r.toml"
             );
         }
+        let (needs, limit) = (self.memory_bytes.unwrap_or(0), manifest.limits.memory_bytes);
+        ensure!(
+            needs <= limit,
+            "the module's memory starts with {needs} bytes, for its stack and data, and limits.memory_bytes is {limit}; raise it in p2c2r.toml"
+        );
         Ok(())
     }
 }
@@ -111,6 +123,15 @@ mod tests {
         check(&fd_write, &wasi, None);
         check(&module(r#"(import "env" "now" (func))"#), &core, Some("imports env.now"));
         check("(module)", &core, Some("exports no function main"));
+    }
+
+    #[test]
+    fn memory_must_fit_from_the_start() {
+        let module = |pages: u32| format!(r#"(module (memory {pages}) (func (export "main")))"#);
+        // 16 MiB, the default.
+        check(&module(256), &manifest("core", "main"), None);
+        let part = "starts with 16842752 bytes, for its stack and data, and limits.memory_bytes is 16777216";
+        check(&module(257), &manifest("core", "main"), Some(part));
     }
 
     #[test]

@@ -1,26 +1,32 @@
 //! `p2c2r.toml`, an author's description of a kernel, and the shaders beside it. It has the fields of the manifest;
 //! what cargo or the tool knows already may be left out.
 
-use std::fs;
+use std::fmt::Write;
+use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use p2c2r_signing::{Manifest, limits, manifest};
+use anyhow::{Context, Result, anyhow, ensure};
+use p2c2r_signing::{Manifest, ManifestError, limits, manifest};
 use serde::Deserialize as _;
-use toml::{Table, Value};
+use toml::Value;
+use toml::de::{DeTable, Deserializer};
 
 use crate::files;
 
 /// Name of the description in a kernel's folder.
 pub(crate) const DESCRIPTION_FILE: &str = "p2c2r.toml";
 
-/// Folder of the shaders in a kernel's folder.
-const SHADER_FOLDER: &str = "shaders";
-
 /// What `Cargo.toml` says; `None` for a kernel in another language.
 pub(crate) struct Defaults<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: &'a str,
+}
+
+/// What is wrong with a description, and at which bytes.
+#[derive(Debug)]
+struct Mistake {
+    span: Option<Range<usize>>,
+    what: String,
 }
 
 /// Reads the manifest of the kernel in `folder`.
@@ -33,53 +39,81 @@ pub(crate) fn read_manifest(folder: &Path, defaults: Option<Defaults<'_>>) -> Re
     );
     let bytes = files::read(&path, "kernel description", limits::MANIFEST_BYTES as u64)?;
     let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
-    manifest_of(&text, defaults).with_context(|| format!("{}", path.display()))
+    manifest_of(&text, defaults).map_err(|mistake| anyhow!("{}{}", path.display(), mistake.said_of(&text)))
 }
 
-fn manifest_of(text: &str, defaults: Option<Defaults<'_>>) -> Result<Manifest> {
-    let mut table: Table = text.parse().context("not valid TOML")?;
-    let mut fill = |key: &str, value: Value| {
-        table.entry(key).or_insert(value);
-    };
-    fill("abi", Value::Integer(manifest::ABI_VERSION.into()));
-    if let Some(Defaults { name, version }) = defaults {
-        // Cargo needs names that are unique among crates; kernels of one publisher need only be unique among themselves.
-        fill("name", name.strip_prefix("kernel-").unwrap_or(name).replace('_', "-").into());
-        fill("version", version.into());
+fn manifest_of(text: &str, defaults: Option<Defaults<'_>>) -> Result<Manifest, Mistake> {
+    if text.trim_start().starts_with('{') {
+        return Err(Mistake::anywhere(
+            "this is JSON, a description is TOML: write name = \"my-kernel\" and so on, a line each",
+        ));
     }
-    if table.get("profile").and_then(Value::as_str) == Some("wasi") {
-        table.entry("entry").or_insert("_start".into());
+    let mut table = DeTable::parse(text)?;
+    let is_wasi = table.get_ref().get("profile").and_then(|profile| profile.get_ref().as_str()) == Some("wasi");
+    let left_out = text_of(defaults, is_wasi);
+    for (key, value) in DeTable::parse(&left_out)?.into_inner() {
+        table.get_mut().entry(key).or_insert(value);
     }
     for (key, example) in [("name", "my-kernel"), ("version", "0.1.0"), ("publisher", "Your Name"), ("unit", "item")] {
-        ensure!(table.contains_key(key), "{key} is missing; add a line such as {key} = {example:?}");
+        if !table.get_ref().contains_key(key) {
+            return Err(Mistake::anywhere(format!("{key} is missing; add a line such as {key} = {example:?}")));
+        }
     }
-    let manifest = Manifest::deserialize(table)?;
-    manifest.validate()?;
+    let manifest = Manifest::deserialize(Deserializer::from(table))?;
+    manifest.validate().map_err(|error| Mistake { span: place_of(&error, text), what: error.to_string() })?;
     Ok(manifest)
 }
 
-/// Reads `shaders/*.wgsl`: name and WGSL text with the blocks it uses, sorted by name.
-pub(crate) fn read_shaders(folder: &Path) -> Result<Vec<(String, String)>> {
-    let folder = folder.join(SHADER_FOLDER);
-    if !folder.is_dir() {
-        return Ok(Vec::new());
+/// What may be left out of a description, as one.
+fn text_of(defaults: Option<Defaults<'_>>, is_wasi: bool) -> String {
+    let mut text = format!("abi = {}\n", manifest::ABI_VERSION);
+    let mut put = |key: &str, value: String| {
+        let _ = writeln!(text, "{key} = {}", Value::String(value));
+    };
+    if let Some(Defaults { name, version }) = defaults {
+        // Cargo needs names that are unique among crates; kernels of one publisher need only be unique among themselves.
+        put("name", name.strip_prefix("kernel-").unwrap_or(name).replace('_', "-"));
+        put("version", version.to_owned());
     }
-    let mut shaders = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
-        if path.extension().is_none_or(|extension| extension != "wgsl") {
-            continue;
-        }
-        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
-            bail!("shader {} has a name that is not UTF-8", path.display());
-        };
-        let bytes = files::read(&path, "shader", limits::SHADER_BYTES as u64)?;
-        let text = String::from_utf8(bytes).with_context(|| format!("shader {} is not UTF-8", path.display()))?;
-        let whole = p2c2r_wgsl::expand(&text).with_context(|| format!("shader {}", path.display()))?;
-        shaders.push((name.to_owned(), whole.into_text()));
+    if is_wasi {
+        put("entry", "_start".to_owned());
     }
-    shaders.sort();
-    Ok(shaders)
+    text
+}
+
+/// Where the field that breaks a bound is written; nowhere if it is a default.
+fn place_of(error: &ManifestError, text: &str) -> Option<Range<usize>> {
+    let ManifestError::Field { field, .. } = error else { return None };
+    let table = DeTable::parse(text).ok()?;
+    let (mut names, mut inside) = (field.split('.'), table.get_ref());
+    let mut value = inside.get(names.next()?)?;
+    for name in names {
+        inside = value.get_ref().as_table()?;
+        value = inside.get(name)?;
+    }
+    Some(value.span())
+}
+
+impl Mistake {
+    fn anywhere(what: impl Into<String>) -> Self {
+        Self { span: None, what: what.into() }
+    }
+
+    /// `:2:8: sentence`, line and column in `text` from 1.
+    fn said_of(&self, text: &str) -> String {
+        let before = self.span.as_ref().and_then(|span| text.get(..span.start));
+        let place = before.map(|before| {
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!(":{}:{column}", before.matches('\n').count() + 1)
+        });
+        format!("{}: {}", place.unwrap_or_default(), self.what)
+    }
+}
+
+impl From<toml::de::Error> for Mistake {
+    fn from(error: toml::de::Error) -> Self {
+        Self { span: error.span(), what: error.message().trim_end().replace('\n', ": ") }
+    }
 }
 
 #[cfg(test)]
@@ -108,15 +142,19 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let check = |text: &str, part: &str| {
-            let error = format!("{:#}", manifest_of(text, Some(CARGO)).unwrap_err());
-            assert!(error.contains(part), "{error:?} does not say {part:?}");
+            let error = manifest_of(text, Some(CARGO)).unwrap_err().said_of(text);
+            assert!(error.contains(part) && !error.contains('\n'), "{error:?} does not say {part:?} in a line");
         };
         check("unit = 'ray'", "publisher is missing; add a line such as publisher = \"Your Name\"");
         check("publisher = 'P'", "unit is missing");
-        check("publisher = 'P'\nunit = 'ray'\nmemory = 3", "unknown field `memory`");
-        check("publisher = 'P'\nunit = 'ray'\n[limits]\nmemory_bytes = 70000", "limits.memory_bytes is 70000");
-        check("publisher = 'P'\nunit =", "line 2");
+        check("publisher = 'P'\nunit = 'ray'\nmemory = 3", ":3:1: unknown field `memory`");
+        check("publisher = 'P'\nunit = 7", ":2:8: invalid type: integer `7`, expected a string");
+        let bound = ":4:16: manifest field limits.memory_bytes is 70000";
+        check("publisher = 'P'\nunit = 'ray'\n[limits]\nmemory_bytes = 70000", bound);
+        check("publisher = 'P'\nunit = 'ray'\n\n[gpu]\nbuffers = 1", ":4:1: missing field `buffer_bytes`");
+        check("publisher = 'P'\nunit =", ":2:");
+        check("{\"name\": \"k\"}", "this is JSON, a description is TOML");
         let error = manifest_of("publisher = 'P'\nunit = 'ray'", None).unwrap_err();
-        assert!(error.to_string().starts_with("name is missing"), "{error}");
+        assert!(error.what.starts_with("name is missing"), "{error:?}");
     }
 }

@@ -56,6 +56,12 @@ pub enum Mistake {
         /// What follows.
         found: String,
     },
+    /// A comment that asks for blocks in another spelling, and would do nothing.
+    #[error("this comment asks for blocks and is not spelled so; write `{DIRECTIVE} use {names}`")]
+    Misspelt {
+        /// What it names.
+        names: String,
+    },
     /// There is no such block.
     #[error("there is no block {name:?}; there are: {}", names())]
     Unknown {
@@ -160,8 +166,13 @@ impl Expanded {
 fn uses(own: &str) -> Result<Vec<(u32, &'static Block)>, ExpandError> {
     let mut uses: Vec<(u32, &'static Block)> = Vec::new();
     for (line, text) in (1..).zip(own.lines()) {
-        let Some(rest) = text.trim_start().strip_prefix(DIRECTIVE) else { continue };
         let wrong = |mistake| ExpandError { line, mistake };
+        let Some(rest) = text.trim_start().strip_prefix(DIRECTIVE) else {
+            match near_miss(text) {
+                Some(names) => return Err(wrong(Mistake::Misspelt { names })),
+                None => continue,
+            }
+        };
         let Some(names) = rest.trim().strip_prefix("use ") else {
             return Err(wrong(Mistake::Directive { found: rest.trim().to_owned() }));
         };
@@ -179,6 +190,15 @@ fn uses(own: &str) -> Result<Vec<(u32, &'static Block)>, ExpandError> {
         }
     }
     Ok(uses)
+}
+
+/// The blocks that a comment names which is a directive but for its colon, spaces or case. What names anything else is prose.
+fn near_miss(line: &str) -> Option<String> {
+    let comment = line.trim_start().strip_prefix("//")?.replace([':', ','], " ").to_lowercase();
+    let words: Vec<&str> = comment.split_whitespace().collect();
+    let ["p2c2r", "use", names @ ..] = words.as_slice() else { return None };
+    let known = !names.is_empty() && names.iter().all(|name| Block::named(name).is_some());
+    known.then(|| names.join(", "))
 }
 
 /// The items that the shader's words lead to, and `main`, which nobody calls.
@@ -249,7 +269,14 @@ mod tests {
 
     #[test]
     fn a_text_that_uses_nothing_stays_as_it_is() {
-        for text in ["", MAIN, "fn fixed_mul() {}\r\n", "no wgsl at all // p2c2r: use fixed"] {
+        for text in [
+            "",
+            MAIN,
+            "fn fixed_mul() {}\r\n",
+            "no wgsl at all // p2c2r: use fixed",
+            "// p2c2r use case: fixed",
+            "// p2c2r use",
+        ] {
             assert_eq!(expand(text).unwrap().text(), text);
         }
     }
@@ -284,6 +311,14 @@ mod tests {
         check("\n// p2c2r: use fixd", 2, "no block \"fixd\"; there are: fixed, map");
         check("// p2c2r: include fixed", 1, "means nothing here");
         check("// p2c2r: use", 1, "means nothing here");
+        for line in [
+            "// p2c2r use fixed, map",
+            "//p2c2r: use fixed map",
+            "  // P2C2R : use fixed,map",
+            "//  p2c2r: Use fixed map",
+        ] {
+            check(&format!("\n{line}"), 2, "write `// p2c2r: use fixed, map`");
+        }
         check("// p2c2r: use fixed\n\nfn fixed_abs(a: i32) -> i32 { return a; }", 3, "give yours another name");
         check("// p2c2r: use map\nalias Item = u32;", 1, "needs \"map_item\"");
         check("// p2c2r: use map\nalias Item = u32;", 1, "fn map_item(at: u32, item: Item) -> Item");

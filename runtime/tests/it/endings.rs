@@ -138,10 +138,10 @@ fn fuel_runs_out_at_the_same_place() {
 fn too_much_input_is_refused() {
     let attempt = Attempt::new(vec![0; (1 << 16) + 1]);
     let fault = try_run(&core(""), &manifest(), attempt).unwrap_err();
-    assert_eq!(fault, HostFault::TooLarge { what: "input bytes", got: (1 << 16) + 1, max: 1 << 16 });
+    assert_eq!(fault, HostFault::TooLarge { what: "bytes of input", got: (1 << 16) + 1, max: 1 << 16 });
     let blobs = vec![bytes::Bytes::new(); limits::BLOBS + 1];
     let fault = try_run(&core(""), &manifest(), Attempt { blobs, ..Attempt::new("") }).unwrap_err();
-    assert!(matches!(fault, HostFault::TooLarge { what: "number of blobs", .. }));
+    assert!(matches!(fault, HostFault::TooLarge { what: "blobs", .. }));
 }
 
 #[test]

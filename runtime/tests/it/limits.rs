@@ -313,12 +313,12 @@ fn a_task_is_bounded() {
     let largest = manifest().limits.input_bytes;
     let input = |bytes: u64| Attempt::new(vec![0; usize::try_from(bytes).unwrap()]);
     assert_eq!(run(input(largest)), Ok(Outcome::Output));
-    let fault = HostFault::TooLarge { what: "input bytes", got: largest + 1, max: largest };
+    let fault = HostFault::TooLarge { what: "bytes of input", got: largest + 1, max: largest };
     assert_eq!(run(input(largest + 1)), Err(fault));
 
     let blobs = |blobs: Vec<Bytes>| Attempt { blobs, ..Attempt::new("") };
     assert_eq!(run(blobs(vec![Bytes::new(); BLOBS])), Ok(Outcome::Output));
-    let fault = HostFault::TooLarge { what: "number of blobs", got: BLOBS as u64 + 1, max: BLOBS as u64 };
+    let fault = HostFault::TooLarge { what: "blobs", got: BLOBS as u64 + 1, max: BLOBS as u64 };
     assert_eq!(run(blobs(vec![Bytes::new(); BLOBS + 1])), Err(fault));
 
     // One buffer, named over and over: the bound is on what the task may read, not on what is held twice.
@@ -326,7 +326,7 @@ fn a_task_is_bounded() {
     let mut all = vec![part.clone(); BLOBS];
     assert_eq!(run(blobs(all.clone())), Ok(Outcome::Output));
     all[0] = [&part[..], &[0]].concat().into();
-    let fault = HostFault::TooLarge { what: "blob bytes", got: BLOB_BYTES + 1, max: BLOB_BYTES };
+    let fault = HostFault::TooLarge { what: "bytes of blobs", got: BLOB_BYTES + 1, max: BLOB_BYTES };
     assert_eq!(run(blobs(all)), Err(fault));
 }
 

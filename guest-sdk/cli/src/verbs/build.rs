@@ -11,8 +11,9 @@ use p2c2r_signing::{Digest, Manifest, attach};
 
 use crate::artifact::Interface;
 use crate::compile::compile;
-use crate::description::{Defaults, read_manifest, read_shaders};
+use crate::description::{Defaults, read_manifest};
 use crate::package::Package;
+use crate::shaders::Shaders;
 use crate::toolchain::{Choice, Toolchain};
 use crate::{files, table};
 
@@ -25,7 +26,7 @@ pub(crate) struct Build {
     /// Write the kernel here [default: TARGET_DIR/kernels/NAME.wasm]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Folder for all that is built [default: the target folder of the crate's workspace]
+    /// Folder for all that is built; CARGO_TARGET_DIR is not looked at [default: the target folder of the crate's workspace]
     #[arg(long, value_name = "TARGET_DIR")]
     target_dir: Option<PathBuf>,
     /// Which compiler to use
@@ -67,7 +68,7 @@ impl Build {
         let defaults = Defaults { name: &package.name, version: &package.version };
         // Before the minute that compiling may take.
         let manifest = read_manifest(folder, Some(defaults))?;
-        let shaders = read_shaders(folder)?;
+        let shaders = self.shaders(folder, &manifest)?;
         let target_dir = self.target_dir(&package.target_dir)?;
         if !self.quiet {
             eprintln!("building {} with {toolchain}", manifest.name);
@@ -78,8 +79,17 @@ impl Build {
 
     fn attach_to(&self, folder: &Path, module: &Path) -> Result<Built> {
         let manifest = read_manifest(folder, None)?;
+        let shaders = self.shaders(folder, &manifest)?;
         let target_dir = self.target_dir(&folder.join("target"))?;
-        Built::new(files::read_module(module)?, manifest, &read_shaders(folder)?, target_dir)
+        Built::new(files::read_module(module)?, manifest, &shaders, target_dir)
+    }
+
+    fn shaders(&self, folder: &Path, manifest: &Manifest) -> Result<Vec<(String, String)>> {
+        let Shaders { texts, warnings } = Shaders::read(folder, manifest)?;
+        for warning in warnings.iter().filter(|_| !self.quiet) {
+            eprintln!("warning: {warning}");
+        }
+        Ok(texts)
     }
 
     /// Absolute and without links, as the compiler sees it.

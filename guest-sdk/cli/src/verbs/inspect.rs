@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use p2c2r_signing::signature::KeyId;
-use p2c2r_signing::{Manifest, ModuleId, PublicKey, TrustedKeys, UnverifiedModule};
+use p2c2r_signing::{Manifest, ModuleId, PublicKey, ResultClass, TrustedKeys, UnverifiedModule};
 use serde::Serialize;
 
 use crate::artifact::Interface;
@@ -129,7 +129,11 @@ fn print_manifest(out: &mut impl Write, manifest: &Manifest) -> Result<()> {
     let units = format!("{} {}s", table::number(limits.units), manifest.unit);
     table::line(out, "limits", &format!("memory {memory}, input {input}, output {output}, {units}"))?;
     if let Some(gpu) = &manifest.gpu {
-        let cpu = if gpu.cpu_path { "also runs without a GPU" } else { "needs a GPU" };
+        let cpu = match manifest.result_class {
+            ResultClass::Exact => "runs with or without a GPU",
+            ResultClass::Device if gpu.cpu_path => "also runs without a GPU",
+            ResultClass::Device => "needs a GPU",
+        };
         let size = table::bytes(gpu.buffer_bytes);
         let work = format!("{} dispatches of {} workgroups", gpu.dispatches, gpu.workgroups);
         let class = word(&manifest.result_class)?;

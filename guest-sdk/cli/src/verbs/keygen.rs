@@ -23,7 +23,8 @@ impl Keygen {
         let public_path = files::public_key_path(&self.secret);
         ensure!(
             !public_path.exists(),
-            "{} exists, and keys are never overwritten; choose another name or move it away",
+            "the public key of {} would go to {}, which exists, and keys are never overwritten; choose another name or move it away",
+            self.secret.display(),
             public_path.display()
         );
         let key = SecretKey::generate();

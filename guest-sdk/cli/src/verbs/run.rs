@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::Args;
-use p2c2r_runtime::{Attempt, Execution, GpuPolicy, Kernel, LogLevel, PathKind, Sandbox, SandboxConfig, seed_for};
-use p2c2r_signing::{BlobId, Digest, Manifest, ModuleId, Outcome, ResultClass, TraceRoot, input_digest, limits};
+use p2c2r_runtime::{Attempt, Execution, Kernel, LogLevel, PathKind, seed_for};
+use p2c2r_signing::{
+    BlobId, Digest, ModuleId, Outcome, TraceRoot, UnverifiedModule, VerifiedModule, input_digest, limits,
+};
 use serde::Serialize;
 
-use crate::{candidate, files, table};
+use crate::comparison::Comparison;
+use crate::path::{Choice, Wish};
+use crate::shaders::Verdict;
+use crate::{candidate, files, outcome, table};
 
 /// Bytes of text output shown when no file was named for it.
 const PREVIEW_BYTES: usize = 4096;
@@ -35,9 +40,15 @@ pub(crate) struct Run {
     /// The task's seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Run the kernel's GPU path
+    /// Run the shaders on this machine's GPU [default: as peers do, exact shaders on the CPU reference]
     #[arg(long)]
     gpu: bool,
+    /// Run the path without shaders, where the kernel is told that there is no GPU
+    #[arg(long, conflicts_with = "gpu")]
+    cpu: bool,
+    /// Run an exact kernel on everything that may compute it and compare (exit code 1 if results differ)
+    #[arg(long, conflicts_with_all = ["gpu", "cpu", "output"])]
+    check: bool,
     /// Units the task pays for [default: the manifest's limit]
     #[arg(long, value_name = "N")]
     units: Option<u64>,
@@ -60,6 +71,8 @@ struct Report {
     version: String,
     engine: Digest,
     path: &'static str,
+    /// What computed the shaders: an adapter, or the CPU reference.
+    shaders: Option<String>,
     outcome: Outcome,
     output_bytes: usize,
     output_digest: Digest,
@@ -80,29 +93,24 @@ struct Line {
 impl Run {
     pub(crate) fn run(self, out: &mut impl Write) -> Result<ExitCode> {
         let module = candidate::load(&self.module, self.key.as_deref())?;
-        let input = Bytes::from(self.read_input()?);
-        let blobs = self.read_blobs()?;
-        let digest = input_digest(&input, &blobs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), self.seed);
-
-        let sandbox = self.sandbox(module.manifest())?;
+        check_shaders(&module).with_context(|| format!("no peer runs the shaders of {}", self.module.display()))?;
+        let attempt = self.attempt(&module)?;
+        if self.check {
+            return self.compare(out, &module, &attempt);
+        }
+        let choice = Choice::make(self.wish(), module.manifest())?;
+        if let Some(note) = &choice.note {
+            eprintln!("note: {note}");
+        }
         let started = std::time::Instant::now();
-        let kernel = sandbox.load(&module).context("cannot load the kernel")?;
+        let kernel = choice.sandbox.load(&module).context("cannot load the kernel")?;
         let load = started.elapsed();
-        let attempt = Attempt {
-            blobs: blobs.into_iter().map(|(_, bytes)| bytes).collect(),
-            seed: seed_for(&module.id(), &digest),
-            path: self.path(module.manifest()),
-            max_units: self.units.unwrap_or(u64::MAX),
-            deadline: Duration::from_secs(self.deadline.into()),
-            ..Attempt::new(input)
-        };
-        let path = attempt.path;
-        let execution = on_a_large_stack(|| sandbox.run(&kernel, attempt))?;
-        let execution = execution.context("no outcome, for a reason of this machine")?;
+        let attempt = Attempt { path: choice.path, ..attempt };
+        let execution = on_a_large_stack(|| choice.sandbox.run(&kernel, attempt))?;
+        let execution = execution.map_err(|fault| outcome::fault(&fault))?;
 
-        let report = Report::new(&sandbox, &kernel, path, &execution, load);
-        let to_stdout = self.output.as_deref() == Some(Path::new("-"));
-        if to_stdout {
+        let report = Report::new(&choice, &kernel, &execution, load);
+        if self.to_stdout() {
             out.write_all(&execution.output)?;
             self.print(&mut io::stderr().lock(), &report, &kernel, &execution)?;
         } else {
@@ -115,13 +123,40 @@ impl Run {
         Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Exact shaders need no GPU.
-    const fn path(&self, manifest: &Manifest) -> PathKind {
-        match (self.gpu, manifest.result_class) {
-            (false, _) => PathKind::Cpu,
-            (true, ResultClass::Exact) => PathKind::Exact,
-            (true, ResultClass::Device) => PathKind::Gpu,
+    fn compare(&self, out: &mut impl Write, module: &VerifiedModule, attempt: &Attempt) -> Result<ExitCode> {
+        let comparison = on_a_large_stack(|| Comparison::make(module, attempt))??;
+        if self.json {
+            print_json(out, &comparison)?;
+        } else {
+            comparison.print(out)?;
         }
+        Ok(if comparison.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    const fn wish(&self) -> Wish {
+        match (self.cpu, self.gpu) {
+            (true, _) => Wish::Cpu,
+            (false, true) => Wish::Gpu,
+            (false, false) => Wish::AsPeers,
+        }
+    }
+
+    /// The task, on no path yet.
+    fn attempt(&self, module: &VerifiedModule) -> Result<Attempt> {
+        let input = Bytes::from(self.read_input()?);
+        let blobs = self.read_blobs()?;
+        let digest = input_digest(&input, &blobs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), self.seed);
+        Ok(Attempt {
+            blobs: blobs.into_iter().map(|(_, bytes)| bytes).collect(),
+            seed: seed_for(&module.id(), &digest),
+            max_units: self.units.unwrap_or(u64::MAX),
+            deadline: Duration::from_secs(self.deadline.into()),
+            ..Attempt::new(input)
+        })
+    }
+
+    fn to_stdout(&self) -> bool {
+        self.output.as_deref() == Some(Path::new("-"))
     }
 
     fn read_input(&self) -> Result<Vec<u8>> {
@@ -138,48 +173,37 @@ impl Run {
         self.blobs.iter().map(read).collect()
     }
 
-    /// A sandbox with a GPU if one was asked for; the kernel is asked before the driver, which has its own things to say.
-    fn sandbox(&self, manifest: &Manifest) -> Result<Sandbox> {
-        ensure!(
-            !self.gpu || manifest.gpu.is_some(),
-            "{} has no GPU path (no [gpu] in its manifest); leave --gpu out",
-            manifest.name
-        );
-        let gpu = if self.gpu { GpuPolicy::Auto } else { GpuPolicy::Off };
-        let sandbox = Sandbox::new(SandboxConfig { cache_dir: None, gpu, workers: 1, ..SandboxConfig::default() })?;
-        ensure!(
-            self.path(manifest) != PathKind::Gpu || sandbox.classes().iter().any(|(_, path)| *path == PathKind::Gpu),
-            "no usable GPU was found; leave --gpu out, or install a Vulkan driver (Debian: apt-get install mesa-vulkan-drivers libvulkan1)"
-        );
-        Ok(sandbox)
-    }
-
     fn print(&self, out: &mut impl Write, report: &Report, kernel: &Kernel, execution: &Execution) -> Result<()> {
         if self.json {
-            serde_json::to_writer_pretty(&mut *out, report).map_err(io::Error::from)?;
-            return Ok(writeln!(out)?);
+            return print_json(out, report);
         }
-        for line in &report.log {
+        // The reason of a bad abi is its only line, and part of the outcome.
+        for line in report.log.iter().filter(|_| report.outcome != Outcome::BadAbi) {
             table::line(out, line.level, &line.text)?;
         }
+        let max = self.units.unwrap_or(u64::MAX).min(kernel.manifest().limits.units);
         table::line(out, "kernel", &format!("{} {}, id {}", report.name, report.version, report.module))?;
-        table::line(out, "outcome", &outcome_for_people(report.outcome, kernel))?;
+        table::line(out, "outcome", &outcome::outcome(execution, kernel, max))?;
         table::line(out, "output", &self.output_for_people(&execution.output))?;
         table::line(out, "digest", &format!("blake3 {}", report.output_digest))?;
-        let max = self.units.unwrap_or(u64::MAX).min(kernel.manifest().limits.units);
         let units =
             format!("{} of at most {} (1 unit = 1 {})", table::number(report.units), table::number(max), report.unit);
         table::line(out, "units", &units)?;
-        let time =
-            format!("{:.3} ms on the {} path, compiled in {:.0} ms", report.duration_ms, report.path, report.load_ms);
+        let shaders = report.shaders.as_ref().map(|what| format!(", shaders on {what}")).unwrap_or_default();
+        let time = format!(
+            "{:.3} ms on the {} path{shaders}, compiled in {:.0} ms",
+            report.duration_ms, report.path, report.load_ms
+        );
         table::line(out, "time", &time)?;
         Ok(())
     }
 
     fn output_for_people(&self, output: &[u8]) -> String {
         let size = table::bytes(output.len() as u64);
-        if let Some(file) = &self.output {
-            return format!("{size}, written to {}", file.display());
+        match &self.output {
+            Some(_) if self.to_stdout() => return format!("{size}, written to standard output"),
+            Some(file) => return format!("{size}, written to {}", file.display()),
+            None => {}
         }
         let printable = |text: &&str| !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
         match std::str::from_utf8(output).ok().filter(printable) {
@@ -188,6 +212,16 @@ impl Run {
             _ => format!("{size}; keep it with --output FILE"),
         }
     }
+}
+
+/// What peers refuse is told with the author's own lines, before anything runs.
+fn check_shaders(module: &VerifiedModule) -> Result<()> {
+    Verdict::of_module(&UnverifiedModule::parse(module.to_bytes())?).check(module.manifest())
+}
+
+fn print_json(out: &mut impl Write, report: &impl Serialize) -> Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
 }
 
 /// Runs on a thread with the stack that the sandbox asks for: the main thread has less on some systems.
@@ -200,19 +234,20 @@ fn on_a_large_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T> {
 }
 
 impl Report {
-    fn new(sandbox: &Sandbox, kernel: &Kernel, path: PathKind, execution: &Execution, load: Duration) -> Self {
+    fn new(choice: &Choice, kernel: &Kernel, execution: &Execution, load: Duration) -> Self {
         let manifest = kernel.manifest();
         let line = |line: &p2c2r_runtime::LogLine| Line { level: level(line.level), text: line.text.clone() };
         Self {
             module: kernel.id(),
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            engine: sandbox.engine_id(),
-            path: match path {
+            engine: choice.sandbox.engine_id(),
+            path: match choice.path {
                 PathKind::Cpu => "cpu",
                 PathKind::Gpu => "gpu",
                 PathKind::Exact => "exact",
             },
+            shaders: choice.shaders.clone(),
             outcome: execution.outcome,
             output_bytes: execution.output.len(),
             output_digest: Digest::of(&execution.output),
@@ -223,16 +258,6 @@ impl Report {
             load_ms: load.as_secs_f64() * 1e3,
             log: execution.log.iter().map(line).collect(),
         }
-    }
-}
-
-fn outcome_for_people(outcome: Outcome, kernel: &Kernel) -> String {
-    match outcome {
-        Outcome::Output => "output".to_owned(),
-        Outcome::Failed(code) => format!("failed with code {code}; the output says why"),
-        Outcome::Trap(code) => format!("trap {code:?}"),
-        Outcome::OutOfFuel => "out of fuel; raise fuel in p2c2r.toml or do less per task".to_owned(),
-        Outcome::BadAbi => format!("bad abi: {}", kernel.bad_abi().unwrap_or("the module breaks the contract")),
     }
 }
 

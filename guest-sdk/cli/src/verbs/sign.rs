@@ -7,8 +7,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use p2c2r_runtime::gpu::check_shaders;
-use p2c2r_signing::{ModuleId, SecretKey, SignError, TrustedKeys, VerifyError, sign_module, verify_module};
+use p2c2r_signing::{
+    ModuleId, SecretKey, SignError, TrustedKeys, UnverifiedModule, VerifyError, sign_module, verify_module,
+};
 
+use crate::shaders::Verdict;
 use crate::{files, table};
 
 /// Sign kernels with a publisher's key, in place or to another file
@@ -28,13 +31,16 @@ pub(crate) struct Sign {
 impl Sign {
     pub(crate) fn run(self, out: &mut impl Write) -> Result<ExitCode> {
         ensure!(self.out.is_none() || self.modules.len() == 1, "--out takes one FILE.wasm");
-        let context = || format!("cannot load key {}; make one with: p2c2r keygen KEY.pem", self.key.display());
-        let key = SecretKey::load(&self.key).with_context(context)?;
+        let key = self.load_key()?;
         for path in &self.modules {
             let signed = sign_module(&files::read_module(path)?, &key).map_err(|error| explain(path, error))?;
             // Peers refuse what is wrong with them; here somebody can still put it right.
             let module = verify_module(signed.clone(), &TrustedKeys::from(key.public()))?;
-            check_shaders(&module).with_context(|| format!("cannot sign {}", path.display()))?;
+            let context = || format!("cannot sign {}", path.display());
+            Verdict::of_module(&UnverifiedModule::parse(signed.clone())?)
+                .check(module.manifest())
+                .with_context(context)?;
+            check_shaders(&module).with_context(context)?;
             let to = self.out.as_ref().unwrap_or(path);
             files::write(to, &signed)?;
             table::line(out, "signed", &to.display().to_string())?;
@@ -42,6 +48,11 @@ impl Sign {
             table::line(out, "by", &key.public().to_string())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn load_key(&self) -> Result<SecretKey> {
+        let missing = if self.key.exists() { "" } else { "; make one with: p2c2r keygen KEY.pem" };
+        SecretKey::load(&self.key).with_context(|| format!("cannot load key {}{missing}", self.key.display()))
     }
 }
 

@@ -1,10 +1,14 @@
-//! `p2c2r build` of a stranger's crate, outside this workspace, with whichever toolchain this machine has.
+//! `p2c2r new`, and `p2c2r build` of a stranger's crate, outside this workspace, with whichever toolchain this machine has.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::program::Author;
+use crate::program::{Author, text};
+
+/// One folder for all runs of these tests: the standard library is built there once, where it has to be.
+const TARGET_DIR: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/kernel-build");
 
 const SOURCE: &str = r#"
 //! Sums bytes.
@@ -35,9 +39,7 @@ fn a_stranger_s_crate_becomes_a_kernel() {
     // The same versions as in this workspace, so that nothing is fetched.
     author.write("sum/Cargo.lock", std::fs::read(sdk.parent().unwrap().join("Cargo.lock")).unwrap());
 
-    // One folder for all runs of this test: the standard library is built there once, where it has to be.
-    let target_dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/kernel-build");
-    let built = author.ok(&["build", "sum", "--target-dir", target_dir, "--out", "sum.wasm"]);
+    let built = author.ok(&["build", "sum", "--target-dir", TARGET_DIR, "--out", "sum.wasm"]);
     assert!(built.starts_with("byte-sum 0.3.0: sum.wasm, "), "{built}");
 
     let report: Value = serde_json::from_str(&author.ok(&["inspect", "sum.wasm", "--json"])).unwrap();
@@ -63,4 +65,55 @@ fn a_stranger_s_crate_becomes_a_kernel() {
         let leaks = wasm.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!leaks, "the kernel's bytes contain {secret}");
     }
+}
+
+#[test]
+fn a_new_kernel_is_tested_built_signed_and_run_as_it_is() {
+    let author = Author::new();
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    author.ok(&["keygen", "author.pem"]);
+    for (name, more, class) in [("my-sum", None, "no shaders"), ("my-mix", Some("--gpu"), "exact: ")] {
+        let new = [Some("new"), Some(name), Some("--sdk"), sdk.to_str(), more];
+        author.ok(&new.into_iter().flatten().collect::<Vec<_>>());
+        author.refuses(&["new", name], &format!("{name} exists"));
+        // The same versions as in this workspace, so that nothing is fetched.
+        std::fs::copy(sdk.with_file_name("Cargo.lock"), author.path(name).join("Cargo.lock")).unwrap();
+        let cargo = |arguments: &[&str]| {
+            let output = Command::new(env!("CARGO"))
+                .args([arguments[0], "--quiet", "--offline"])
+                .args(["--target-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/new-kernels")])
+                .args(&arguments[1..])
+                .current_dir(author.path(name))
+                .output()
+                .unwrap();
+            (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+        };
+        let (passed, said) = cargo(&["test"]);
+        assert!(passed && said.contains("1 passed"), "{said}");
+        let wrote = cargo(&["run", "--example", "task", "numbers.bin"]);
+        assert!(wrote.0, "{wrote:?}");
+
+        let kernel = format!("{name}.wasm");
+        author.ok(&["build", name, "--quiet", "--target-dir", TARGET_DIR, "--out", &kernel]);
+        assert!(author.ok(&["lint", &kernel]).starts_with(&format!("{kernel}: {class}")));
+        author.ok(&["sign", &kernel, "--key", "author.pem"]);
+        let run = ["run", &kernel, "--input", &format!("{name}/numbers.bin")];
+        let said = author.ok(&run);
+        assert!(said.contains("1_000 of at most 1_000_000 (1 unit = 1 number)"), "{said}");
+        if more.is_some() {
+            assert!(author.ok(&[&run[..], &["--check"]].concat()).contains("same       the CPU path"));
+        }
+    }
+}
+
+#[test]
+fn a_new_kernel_needs_a_name_and_the_sdk() {
+    let author = Author::new();
+    author.refuses(&["new", "My_Kernel"], "My_Kernel names no kernel");
+    author.refuses(&["new", "sum"], "no folder guest-sdk above sum; name that of a checkout with --sdk");
+    author.refuses(&["new", "sum", "--sdk", "."], ". is not the guest SDK");
+    author.write("guest-sdk/src/lib.rs", "");
+    author.write("guest-sdk/abi/Cargo.toml", "");
+    author.ok(&["new", "kernels/games/sum"]);
+    assert!(text(&author.read("kernels/games/sum/Cargo.toml")).contains("{ path = \"../../../guest-sdk\" }"));
 }

@@ -93,6 +93,8 @@ fn blocks_are_put_in_as_in_a_build() {
         "{report}"
     );
     assert!(report["findings"][0]["message"].as_str().unwrap().contains("no block \"fxied\""), "{report}");
+    let said = text(&author.run(&["lint", "s.wgsl"], b"").stdout);
+    assert!(said.starts_with("s.wgsl:2: there is no block"), "{said}");
     // The skeleton's own line, and the block's name: what the author gave it is of another type than it says.
     let report = linted("// p2c2r: use map\nalias Item = u32;\nfn map_item(at: u32, item: u32) -> i32 { return 1; }");
     assert_eq!(
@@ -130,6 +132,12 @@ fn the_shaders_of_a_module_are_named_and_measured_by_its_manifest() {
         let findings = report["findings"].as_array().unwrap();
         assert!(findings.iter().all(|finding| finding["shader"] == "second" || finding["line"].is_null()), "{report}");
     }
+    // Places are in the files that the module was built from, as editors take them.
+    let said = text(&author.run(&["lint", "k.wasm"], b"").stdout);
+    assert!(
+        said.starts_with("shaders/second.wgsl:4:") && said.ends_with("k.wasm: refused: no peer runs it\n"),
+        "{said}"
+    );
     author.write("k.wasm", "not wasm");
     author.refuses(&["lint", "k.wasm"], "k.wasm");
 }

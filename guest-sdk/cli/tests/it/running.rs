@@ -53,6 +53,7 @@ fn a_wasi_program_runs_without_a_manifest() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(output.stdout, b"meow");
     let notes = text(&output.stderr);
+    assert!(notes.contains("4 B, written to standard output"), "{notes}");
     assert!(notes.contains("no manifest") && notes.contains("throw-away key"), "{notes}");
 }
 
@@ -74,6 +75,132 @@ fn the_task_s_units_are_a_bound() {
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["outcome"], serde_json::json!({"trap": "units_limit"}));
+    let said = text(&author.run(&["run", "echo.wasm", "--input", "hello.txt", "--units", "4"], b"").stdout);
+    let part =
+        "trap: a charge that passes 4 units, what the task may charge; raise limits.units in p2c2r.toml or --units";
+    assert!(said.contains(part), "{said}");
+}
+
+#[test]
+fn bounds_that_are_met_are_named() {
+    let author = Author::new();
+    author.write("compiled.wasm", echo_kernel());
+    author.write("hello.txt", "hello");
+    let limited = |limits: &str| {
+        author.write("p2c2r.toml", format!("{DESCRIPTION}[limits]\n{limits}"));
+        author.ok(&["build", ".", "--module", "compiled.wasm", "--out", "echo.wasm"]);
+        author.run(&["run", "echo.wasm", "--input", "hello.txt"], b"")
+    };
+    let said = text(&limited("output_bytes = 4").stdout);
+    assert!(said.contains("the output passes its limit; limits.output_bytes in p2c2r.toml is 4 bytes"), "{said}");
+    let said = text(&limited("input_bytes = 4").stderr);
+    assert!(said.contains("no peer would be given this task: 5 bytes of input, at most 4 are allowed"), "{said}");
+
+    author.write(
+        "compiled.wasm",
+        wat::parse_str(r#"(module (memory (export "memory") 2) (func (export "p2c2r_main")))"#).unwrap(),
+    );
+    author.write("p2c2r.toml", format!("{DESCRIPTION}[limits]\nmemory_bytes = 65536"));
+    author.refuses(&["build", ".", "--module", "compiled.wasm"], "memory starts with 131072 bytes");
+    author.write("p2c2r.toml", DESCRIPTION);
+    author.ok(&["build", ".", "--module", "compiled.wasm", "--out", "echo.wasm"]);
+    let said = text(&author.run(&["run", "echo.wasm"], b"").stdout);
+    assert_eq!((said.matches("is not () -> i32").count(), said.contains("panic")), (1, false), "{said}");
+}
+
+/// `p2c2r new --gpu` without its compiler: gives back its input; on a path with shaders, what the shader makes of it.
+fn exact_kernel(cpu_path: bool, wgsl: &str) -> Author {
+    let author = Author::new();
+    let gpu = "[gpu]\nbuffers = 1\nbuffer_bytes = 4\ndispatches = 1\nworkgroups = 1";
+    author.write("p2c2r.toml", format!("{DESCRIPTION}{gpu}\ncpu_path = {cpu_path}"));
+    author.write("shaders/add.wgsl", wgsl);
+    author.write("word", [1, 0, 0, 0]);
+    let wasm = wat::parse_str(
+        r#"(module
+            (import "p2c2r_v1" "input_read" (func $input (param i32 i32 i32) (result i32)))
+            (import "p2c2r_v1" "output_write" (func $output (param i32 i32) (result i32)))
+            (import "p2c2r_v1" "gpu_caps" (func $caps (result i32)))
+            (import "p2c2r_v1" "buf_create" (func $create (param i64) (result i32)))
+            (import "p2c2r_v1" "buf_write" (func $write (param i32 i64 i32 i32) (result i32)))
+            (import "p2c2r_v1" "buf_read" (func $read (param i32 i64 i32 i32) (result i32)))
+            (import "p2c2r_v1" "dispatch" (func $dispatch (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 16) "add")
+            (func (export "p2c2r_main") (result i32) (local $buffer i32)
+                (drop (call $input (i32.const 0) (i32.const 0) (i32.const 4)))
+                (if (call $caps) (then
+                    (local.set $buffer (call $create (i64.const 4)))
+                    (drop (call $write (local.get $buffer) (i64.const 0) (i32.const 0) (i32.const 4)))
+                    ;; binding 0, the buffer
+                    (i32.store (i32.const 36) (local.get $buffer))
+                    (drop (call $dispatch (i32.const 16) (i32.const 3) (i32.const 1) (i32.const 1) (i32.const 1) (i32.const 32) (i32.const 1)))
+                    (drop (call $read (local.get $buffer) (i64.const 0) (i32.const 0) (i32.const 4)))))
+                (call $output (i32.const 0) (i32.const 4))))"#,
+    );
+    author.write("compiled.wasm", wasm.unwrap());
+    author.ok(&["build", ".", "--module", "compiled.wasm", "--out", "kernel.wasm"]);
+    author
+}
+
+fn adding(more: u32) -> String {
+    format!(
+        "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+        @compute @workgroup_size(1) fn main(@builtin(global_invocation_id) id: vec3<u32>) {{ words[id.x] += {more}u; }}"
+    )
+}
+
+#[test]
+fn exact_kernels_take_the_path_of_peers() {
+    let author = exact_kernel(true, &adding(1));
+    let run = |more: &[&str]| -> Value {
+        let arguments = [&["run", "kernel.wasm", "--input", "word", "--output", "out", "--json"][..], more].concat();
+        serde_json::from_str(&author.ok(&arguments)).unwrap()
+    };
+    let report = run(&[]);
+    assert_eq!((&report["path"], &report["shaders"]), (&Value::from("exact"), &Value::from("the CPU reference")));
+    assert_eq!(author.read("out"), [2, 0, 0, 0]);
+    assert_eq!(run(&["--gpu"])["trace_root"], report["trace_root"]);
+    let report = run(&["--cpu"]);
+    assert_eq!((&report["path"], &report["shaders"]), (&Value::from("cpu"), &Value::Null));
+    assert_eq!(author.read("out"), [1, 0, 0, 0]);
+    let said = author.run(&["run", "kernel.wasm", "--input", "word", "--cpu"], b"");
+    assert!(text(&said.stderr).contains("note: no peer takes the CPU path of this kernel"), "{}", text(&said.stderr));
+    let said = author.ok(&["run", "kernel.wasm", "--input", "word"]);
+    assert!(said.contains(" ms on the exact path, shaders on the CPU reference, compiled"), "{said}");
+}
+
+#[test]
+fn whatever_may_compute_an_exact_kernel_is_compared() {
+    let check = ["run", "kernel.wasm", "--input", "word", "--check"];
+    let said = exact_kernel(true, &adding(0)).ok(&check);
+    for part in [
+        "first      the CPU reference in ",
+        "same       the CPU reference, in order 1, 1 at a time",
+        "same       the CPU path",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = exact_kernel(false, &adding(1)).ok(&check);
+    assert!(said.contains("left out   the CPU path: the manifest does not say cpu_path = true"), "{said}");
+    let output = exact_kernel(true, &adding(1)).run(&check, b"");
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("DIFFERS    the CPU path") && said.contains("byte 0 of the output is 0x01, not 0x02"),
+        "{said}"
+    );
+    author().refuses(&["run", "echo.wasm", "--check"], "the manifest has no [gpu]");
+}
+
+#[test]
+fn a_shader_that_loops_for_too_long_is_told_by_how_much() {
+    let endless = "@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+        @compute @workgroup_size(1) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            loop { words[id.x] += 1u; }
+        }";
+    let output = exact_kernel(false, endless).run(&["run", "kernel.wasm", "--input", "word"], b"");
+    let said = text(&output.stdout);
+    assert!(said.contains("more than 57_344 times in one dispatch (8_189 times those with a barrier)"), "{said}");
 }
 
 #[test]
@@ -83,7 +210,10 @@ fn an_endless_kernel_ends_at_its_deadline() {
         (func (export "p2c2r_main") (result i32) (loop (br 0)) (i32.const 0)))"#;
     author.write("endless.wasm", wat::parse_str(endless).unwrap());
     let error = author.fails(&["run", "endless.wasm", "--deadline", "1"]);
-    assert!(error.contains("1000 ms, its deadline"), "{error}");
+    assert!(
+        error.contains("no outcome: not done after 1000 ms, its deadline; give the kernel more with --deadline"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn shaders_are_what_the_manifest_says() {
         if fits {
             author.ok(&sign);
         } else {
-            author.refuses(&sign, "line 3:");
+            author.refuses(&sign, "shaders/half.wgsl:3:");
             author.refuses(&sign, "float");
         }
     }
@@ -126,6 +126,12 @@ fn a_secret_key_is_its_owner_s_alone() {
 fn errors_name_the_fix() {
     let author = author();
     author.refuses(&["sign", "echo.wasm", "--key", "missing.pem"], "make one with: p2c2r keygen");
+    let error = author.fails(&["sign", "echo.wasm", "--key", "missing.pem"]);
+    assert_eq!(error.matches("No such file").count(), 1, "{error}");
+    let public = ["sign", "echo.wasm", "--key", "author.pub.pem"];
+    author.refuses(&public, "that is the public half, give the file with the secret one");
+    assert!(!author.fails(&public).contains("keygen"));
+    author.refuses(&["keygen", "author"], "the public key of author would go to author.pub.pem, which exists");
     author.refuses(&["sign", "compiled.wasm", "--key", "author.pem"], "attach one with: p2c2r build");
     author.refuses(&["verify", "echo.wasm", "--key", "author.pub.pem"], "sign it with: p2c2r sign");
     author.refuses(&["verify", "echo.wasm", "--key", "author.pem"], "no public key: give 64 hex digits");
@@ -137,6 +143,9 @@ fn errors_name_the_fix() {
     author.refuses(&["build", "empty"], "has no Cargo.toml; for a module compiled by another tool");
     author.write("bad/p2c2r.toml", "name = 'bad'\nversion = '1.0.0'\npublisher = 'P'\nunit = 'u'\nentry = 'other'");
     author.refuses(&["build", "bad", "--module", "compiled.wasm"], "exports no function other");
+    author
+        .write("bad/p2c2r.toml", "name = 'bad'\nversion = '1.0.0'\npublisher = 'P'\nunit = 'u'\n[limits]\nunits = -1");
+    author.refuses(&["build", "bad", "--module", "compiled.wasm"], "error: bad/p2c2r.toml:6:9: ");
 }
 
 #[test]

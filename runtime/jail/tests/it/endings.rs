@@ -94,7 +94,7 @@ fn too_large_a_module_is_refused_before_it_is_compiled() {
 fn sizes_are_checked_before_anything_is_sent() {
     let echo = load(jail(), ECHO);
     let error = run(jail(), &echo, &Attempt::new(vec![0; (8 << 20) + 1])).unwrap_err();
-    assert_eq!(error.to_string(), "input bytes is 8388609, at most 8388608 is allowed");
+    assert_eq!(error.to_string(), "8388609 bytes of input, at most 8388608 are allowed");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn as_many_blobs_as_a_task_may_have() {
     let execution = run(jail(), &kernel, &Attempt { blobs: blobs(most), ..Attempt::new("") }).unwrap();
     assert_eq!(execution.units, most as u64);
     let error = run(jail(), &kernel, &Attempt { blobs: blobs(most + 1), ..Attempt::new("") }).unwrap_err();
-    assert_eq!(error.to_string(), "number of blobs is 65, at most 64 is allowed");
+    assert_eq!(error.to_string(), "65 blobs, at most 64 are allowed");
 }
 
 #[test]
