@@ -38,6 +38,35 @@ fn verdict([x, y]: [u32; 2], words: &[u32]) -> Result<(), &'static str> {
     checks.iter().find(|(_, right)| !right).map_or(Ok(()), |(what, _)| Err(*what))
 }
 
+/// What this machine's C library makes of functions that naga computes in constants, `const x = tan(0.5);`, where it reads a
+/// `device` shader: libraries differ in the last bit.
+pub(super) fn constants() -> Vec<u32> {
+    const FUNCTIONS: [fn(f32) -> f32; 17] = [
+        f32::sin,
+        f32::cos,
+        f32::tan,
+        f32::asin,
+        f32::acos,
+        f32::atan,
+        f32::sinh,
+        f32::cosh,
+        f32::tanh,
+        f32::asinh,
+        f32::acosh,
+        f32::atanh,
+        f32::exp,
+        f32::exp2,
+        f32::ln,
+        f32::log2,
+        |x| x.powf(1.7),
+    ];
+    // By no compiler, which would ask the library of the machine it runs on.
+    let inputs = (1..=64u32).map(|n| std::hint::black_box(n) as f32 / 37.0);
+    let values = inputs.flat_map(|x| FUNCTIONS.map(|function| function(x)));
+    // Outside of where a function is defined nothing is promised of the bits, and naga refuses.
+    values.map(|value| if value.is_finite() { value.to_bits() } else { 0 }).collect()
+}
+
 /// Distance between neighbouring floats at `value`.
 fn ulp(value: f64) -> f64 {
     // A few more than are needed do no harm: the smallest is that of subnormals.
@@ -49,6 +78,17 @@ fn ulp(value: f64) -> f64 {
 pub(super) mod tests {
     use super::*;
     use crate::gpu::probe::exact::random_pairs;
+
+    #[test]
+    fn constants_are_those_of_the_library() {
+        let words = constants();
+        assert_eq!((words.len(), &words), (64 * 17, &constants()));
+        // Of 1, the 37th, within what any library does.
+        let of_one = [0.841_471, 0.540_302, 1.557_408, 1.570_796, 0.0, 0.785_398];
+        for (word, near) in words[36 * 17..].iter().zip(of_one) {
+            assert!((f32::from_bits(*word) - near).abs() < 1e-5, "{near}");
+        }
+    }
 
     /// What a machine computes that rounds to nearest, fuses nothing and keeps subnormals.
     pub(in crate::gpu::probe) fn words(input: [u32; 2]) -> Vec<u32> {

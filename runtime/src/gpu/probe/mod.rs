@@ -90,6 +90,7 @@ fn judge(adapter: &str, ask: &dyn Fn(&Question<'_>) -> Result<Answer, GpuFault>)
     }
     suite.loops()?;
     let (mut words, floats) = suite.floats()?;
+    words.extend(float::constants());
     let counted = suite.own("long loop", include_str!("long_loop.wgsl"), &[LONG_LOOP], 1)?;
     let long_loops = counted == [LONG_LOOP];
     words.extend(counted);
