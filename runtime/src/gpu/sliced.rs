@@ -152,9 +152,12 @@ fn a_dispatch_is_cut_as_it_was_measured() {
     let slices = compiled.pipeline(0).unwrap().pace().learned.clone();
     assert_eq!(slices.iter().map(|(workgroups, ..)| workgroups).sum::<u64>(), u64::from(GROUPS));
     assert_eq!(slices[0].0, SLICE_FIRST);
+    let (_, before) = slices.split_last().unwrap();
+    assert!(before.iter().any(|(.., waited)| *waited), "50,000 iterations are done at once");
     let mut most = SLICE_FIRST;
     for (workgroups, took, waited) in slices {
         assert!(workgroups <= most, "{workgroups} workgroups, at most {most}");
+        assert!(took > Duration::ZERO);
         match took <= SLICE {
             true => most = most.max(workgroups * SLICE_GROWTH),
             false if waited => most = (u128::from(workgroups) * SLICE.as_nanos() / took.as_nanos()).max(1) as u64,
