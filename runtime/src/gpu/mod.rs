@@ -48,7 +48,7 @@ pub use interface::Interface;
 pub use pipeline::{Shaders, check_shaders};
 pub use reference::ReferenceSession;
 pub use session::GpuSession;
-pub use shader::lint;
+pub use shader::{interface, lint};
 pub use statuses::Statuses;
 pub use until::Until;
 

@@ -2,6 +2,7 @@
 
 use p2c2r_abi::status;
 
+use super::interface::along;
 use super::limits::{BUFFER_BYTES, WORKGROUPS_PER_DIMENSION};
 
 /// Shaders that are named where none has the name asked for.
@@ -103,14 +104,6 @@ fn size([x, y, z]: &[u32; 3]) -> String {
 fn list(declared: &[u32]) -> String {
     let numbers: Vec<_> = declared.iter().map(u32::to_string).collect();
     if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") }
-}
-
-fn along(count: usize) -> &'static str {
-    match count {
-        0 | 1 => "x",
-        2 => "x and y",
-        _ => "x, y and z",
-    }
 }
 
 #[cfg(test)]

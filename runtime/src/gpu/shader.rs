@@ -100,6 +100,16 @@ pub fn lint(wgsl: &str) -> Result<(Class, Vec<Finding>), Finding> {
     Ok((analysed.class(), analysed.findings().to_vec()))
 }
 
+/// What a dispatch must give a shader, in the class that [`lint`] says.
+///
+/// # Errors
+/// As [`lint`].
+pub fn interface(wgsl: &str) -> Result<Interface, Finding> {
+    let (analysed, bindings) = analyse(wgsl)?;
+    let grid = if analysed.class() == Class::Exact { analysed.grid() } else { Grid::ANY };
+    Ok(Interface { name: ENTRY.to_owned(), bindings, grid })
+}
+
 fn analyse(wgsl: &str) -> Result<(p2c2r_shader::Shader, Vec<Binding>), Finding> {
     // naga is written not to panic; this is for the day it does.
     let analysed = contained(|| p2c2r_shader::Shader::parse(wgsl));
