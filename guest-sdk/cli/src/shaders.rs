@@ -44,11 +44,24 @@ pub(crate) struct Finding {
     message: String,
 }
 
+/// What a dispatch must give a shader that may be run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Takes {
+    #[serde(skip)]
+    file: String,
+    /// Name of the shader in a module; absent for WGSL text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shader: Option<String>,
+    /// Its bindings, and the axes it may be dispatched along.
+    dispatch: String,
+}
+
 /// What peers make of shaders.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) class: Class,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) takes: Vec<Takes>,
 }
 
 /// The shaders of a kernel that is being built.
@@ -95,7 +108,7 @@ impl Shaders {
 
 impl Verdict {
     const fn new() -> Self {
-        Self { class: Class::Exact, findings: Vec::new() }
+        Self { class: Class::Exact, findings: Vec::new(), takes: Vec::new() }
     }
 
     /// Of a shader as its author wrote it, in `file`, with the blocks it uses put in; and that text, if it could be made.
@@ -105,7 +118,7 @@ impl Verdict {
             Err(ExpandError { line, mistake }) => {
                 let place = (Some(line), None);
                 let finding = Finding::new(file, None, place, mistake.to_string());
-                (Self { class: Class::Refused, findings: vec![finding] }, None)
+                (Self { class: Class::Refused, findings: vec![finding], takes: Vec::new() }, None)
             }
         }
     }
@@ -136,12 +149,18 @@ impl Verdict {
             };
             Finding { block, ..Finding::new(file, shader, (line, column), reason) }
         };
-        Self { class, findings: findings.into_iter().map(finding).collect() }
+        let takes = gpu::interface(wgsl).map(|interface| Takes {
+            file: file.to_owned(),
+            shader: shader.map(str::to_owned),
+            dispatch: interface.to_string(),
+        });
+        Self { class, findings: findings.into_iter().map(finding).collect(), takes: takes.into_iter().collect() }
     }
 
     fn add(&mut self, other: Self) {
         self.class = self.class.max(other.class);
         self.findings.extend(other.findings);
+        self.takes.extend(other.takes);
     }
 
     /// What is wrong if the manifest claims more than the shaders keep.
@@ -187,6 +206,12 @@ impl fmt::Display for Finding {
             write!(f, ":{number}")?;
         }
         write!(f, ": {}", self.message)
+    }
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: takes {}", self.file, self.dispatch)
     }
 }
 

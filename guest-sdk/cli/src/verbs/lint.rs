@@ -10,7 +10,7 @@ use p2c2r_signing::{Manifest, UnverifiedModule};
 use serde::Serialize;
 
 use crate::files;
-use crate::shaders::{self, Class, Finding, Verdict};
+use crate::shaders::{self, Class, Finding, Takes, Verdict};
 
 /// Say in which class shaders may run: exact, device, or refused (exit code 1), and why
 #[derive(Debug, Args)]
@@ -28,6 +28,7 @@ pub(crate) struct Lint {
 struct Report {
     class: Class,
     findings: Vec<Finding>,
+    takes: Vec<Takes>,
     /// How many were looked at.
     shaders: usize,
 }
@@ -39,8 +40,8 @@ impl Lint {
             Report::of_module(&file, files::read_module(&self.file)?)
                 .with_context(|| format!("{file} is not a module a kernel could be"))?
         } else {
-            let (Verdict { class, findings }, _whole) = Verdict::of_text(&file, &shaders::read(&self.file)?);
-            Report { class, findings, shaders: 1 }
+            let (Verdict { class, findings, takes }, _whole) = Verdict::of_text(&file, &shaders::read(&self.file)?);
+            Report { class, findings, takes, shaders: 1 }
         };
         if self.json {
             serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
@@ -59,17 +60,20 @@ impl Report {
         let verdict = Verdict::of_module(&module);
         let manifest = module.manifest_text().and_then(|text| Manifest::from_json(text.as_bytes()).ok());
         let claim = manifest.and_then(|manifest| verdict.broken_claim(&manifest));
-        let Verdict { mut class, mut findings } = verdict;
+        let Verdict { mut class, mut findings, takes } = verdict;
         if let Some(claim) = claim {
             class = Class::Refused;
             findings.push(Finding::of_file(file, claim));
         }
-        Ok(Self { class, findings, shaders: module.shaders().count() })
+        Ok(Self { class, findings, takes, shaders: module.shaders().count() })
     }
 
     fn print(&self, out: &mut impl Write, file: &str) -> Result<()> {
         for finding in &self.findings {
             writeln!(out, "{finding}")?;
+        }
+        for takes in &self.takes {
+            writeln!(out, "{takes}")?;
         }
         let class = match self.class {
             _ if self.shaders == 0 => "no shaders",

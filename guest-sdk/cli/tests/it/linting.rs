@@ -64,6 +64,10 @@ fn people_get_file_line_and_sentence() {
     author.write("s.wgsl", FLOATS);
     let said = author.ok(&["lint", "s.wgsl"]);
     assert!(said.starts_with("s.wgsl:3:"), "{said}");
+    assert!(
+        said.contains("s.wgsl: takes binding 0: at least 4 bytes, may be written; dispatched along x, y and z\n"),
+        "{said}"
+    );
     assert!(said.ends_with("s.wgsl: device: results compare only between adapters of one numeric class\n"), "{said}");
     author.write("s.wgsl", BROKEN);
     let output = author.run(&["lint", "s.wgsl"], b"");
