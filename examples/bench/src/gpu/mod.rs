@@ -110,10 +110,13 @@ async fn groups_for(adapter: &str, wgsl: &str, wanted_us: f64) -> Result<u32> {
     let mut groups = 1;
     loop {
         let mut times = Vec::new();
-        for _ in 0..5 {
+        for round in 0..12 {
             let (ran, took) = timed(|| bare.run(groups));
             ran?;
-            times.push(us(took));
+            // The first ones warm up.
+            if round > 2 {
+                times.push(us(took));
+            }
         }
         let took = middle(&times);
         if took >= wanted_us || groups == MOST {
