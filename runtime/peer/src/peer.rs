@@ -2,9 +2,9 @@
 
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use p2c2r_protocol::limits::SLOTS_PER_PEER;
@@ -92,7 +92,13 @@ pub async fn run_peer(
     let (events, mut inbox) = mpsc::channel::<Event>(usize::from(SLOTS_PER_PEER));
     let station = Arc::new(Station::new(executor, library, journal, target.key().public(), events));
     let pool = Pool::start(config.workers, &station).map_err(data)?;
-    let reporter = Reporter { station: Arc::clone(&station), config: config.clone(), address: target.address(), speed };
+    let reporter = Arc::new(Reporter {
+        station: Arc::clone(&station),
+        config: config.clone(),
+        address: target.address(),
+        speed,
+        turn: Mutex::default(),
+    });
     tracing::info!(
         key = %station.key, device = station.executor.device(), workers = config.workers, slots = config.slots, speed,
         unsettled = station.journal().len(), "peer starts"
@@ -180,21 +186,32 @@ struct Reporter {
     config: PeerConfig,
     address: String,
     speed: u32,
+    /// Held by whoever writes, from the look at what there is to write on: when the peer stops one may be under way, and what it
+    /// saw must not replace what is written last.
+    turn: Mutex<()>,
 }
 
 impl Reporter {
-    async fn run(&self) {
+    async fn run(self: &Arc<Self>) {
         let mut tick = tokio::time::interval(limits::REPORT_EVERY);
         loop {
             tick.tick().await;
-            let (station, status, data) = (Arc::clone(&self.station), self.status(), self.config.data.clone());
+            let this = Arc::clone(self);
             // A failed join means a panic there, which is reported by itself.
-            let _ = tokio::task::spawn_blocking(move || write_out(&station, &status, &data)).await;
+            let _ = tokio::task::spawn_blocking(move || this.report()).await;
         }
     }
 
     fn report(&self) {
-        write_out(&self.station, &self.status(), &self.config.data);
+        let _turn = lock(&self.turn);
+        if let Err(error) = self.status().write(&self.config.data) {
+            tracing::warn!(%error, "status not written");
+        }
+        let flushed = self.station.journal().flush();
+        // Synced without holding the journal, so that no worker waits for the disk.
+        if let Err(error) = flushed.and_then(|file| file.map_or(Ok(()), |file| file.sync_data())) {
+            tracing::warn!(%error, "journal not synced");
+        }
     }
 
     fn status(&self) -> Status {
@@ -228,17 +245,6 @@ impl Reporter {
             counts,
             earnings: board.earnings,
         }
-    }
-}
-
-fn write_out(station: &Station, status: &Status, data: &Path) {
-    if let Err(error) = status.write(data) {
-        tracing::warn!(%error, "status not written");
-    }
-    let flushed = station.journal().flush();
-    // Synced without holding the journal, so that no worker waits for the disk.
-    if let Err(error) = flushed.and_then(|file| file.map_or(Ok(()), |file| file.sync_data())) {
-        tracing::warn!(%error, "journal not synced");
     }
 }
 
