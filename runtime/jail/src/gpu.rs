@@ -77,7 +77,7 @@ impl GpuWorker {
     pub(crate) fn start(policy: GpuPolicy, compile: Duration, stock: &Stock) -> Self {
         let compile = compile.min(GPU_COMPILE);
         let options = policy.options();
-        let role = Role::Gpu { software: options.as_ref().is_some_and(|options| options.software) };
+        let role = Role::Gpu { software: options.is_some_and(|options| options.software) };
         let started = match options {
             None => Err("switched off".to_owned()),
             Some(_) => stock.take(role, Instant::now() + START),

@@ -141,3 +141,6 @@ pub const REFERENCE_WORK: u32 = 1 << 20;
 
 /// Blocks in blocks, those of called functions included, of an exact shader: lowering recurses, and so does looking for races.
 pub const REFERENCE_DEPTH: u32 = 200;
+
+/// Characters of an author's expression that a message quotes.
+pub const QUOTED: usize = 60;

@@ -59,3 +59,6 @@ pub const ABANDONED_DEVICES: usize = 4;
 
 /// Time for the probe suite, compiling included. Lavapipe takes 0.2 s on an idle machine.
 pub const PROBE: Duration = Duration::from_secs(30);
+
+/// Shaders of a module that are named to whoever asks for one that is not there.
+pub const NAMED_SHADERS: usize = 8;

@@ -3,10 +3,7 @@
 use p2c2r_abi::status;
 
 use super::interface::along;
-use super::limits::{BUFFER_BYTES, WORKGROUPS_PER_DIMENSION};
-
-/// Shaders that are named where none has the name asked for.
-const NAMED: usize = 8;
+use super::limits::{BUFFER_BYTES, NAMED_SHADERS, WORKGROUPS_PER_DIMENSION};
 
 /// Why a call is refused. A guest is told [`Self::status`], and nothing else depends on it; the sentence is for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +84,7 @@ impl Refused {
     }
 
     pub(super) fn no_shader<'s>(mut known: impl Iterator<Item = &'s str>) -> Self {
-        let mut names: Vec<_> = known.by_ref().take(NAMED).map(|name| format!("{name:?}")).collect();
+        let mut names: Vec<_> = known.by_ref().take(NAMED_SHADERS).map(|name| format!("{name:?}")).collect();
         match (names.len(), known.count()) {
             (0, _) => names.push("none".to_owned()),
             (_, 0) => {}

@@ -12,6 +12,17 @@ use p2c2r_runtime::gpu::GpuAttempt;
 
 use crate::device::{adapter, dispatch, reference, session, verdict};
 
+/// The SDK cannot ask the runtime; its mock refuses what peers do.
+#[test]
+fn the_mock_has_the_limits_of_peers() {
+    use p2c2r_guest::limits as mock;
+    use p2c2r_runtime::gpu::limits as peers;
+    assert_eq!(
+        (mock::BUFFER_BYTES, mock::WORKGROUPS_PER_AXIS, mock::BINDINGS),
+        (peers::BUFFER_BYTES, peers::WORKGROUPS_PER_DIMENSION, peers::BINDINGS)
+    );
+}
+
 /// Doubles what is even and adds its number to what is odd.
 const MAP: &str = "// p2c2r: use map
 alias Item = u32;

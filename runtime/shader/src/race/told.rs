@@ -2,9 +2,7 @@
 
 use super::form::{Form, GROUP, LOCAL, TURN};
 use super::scale::{Scale, Sides};
-
-/// Characters of an author's expression that are quoted.
-const QUOTED: usize = 60;
+use crate::limits::QUOTED;
 
 /// The use that may meet another.
 pub(super) struct Told<'a> {

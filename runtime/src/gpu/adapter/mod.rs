@@ -44,7 +44,7 @@ pub struct GpuInfo {
     /// budget.
     pub long_loops: bool,
     /// Why it may not vote on `exact` results, each in a sentence: loops that do not run to their end, or past it. Lavapipe counts
-    /// iterations of the invocations that it runs in lockstep together, and Mesa's compiler is wrong about some loops.
+    /// iterations of the invocations that it runs in lockstep together, and Mesa's compiler is wrong about some loops. And that it was told to leave them, [`Self::leave_exact`].
     pub unfit_loops: Vec<String>,
     /// Why it may not vote on `device` results, if so: its floats are not what WGSL allows, or not the same each time.
     /// Its integers are right, or it would not be open.
